@@ -1,0 +1,118 @@
+"""The queue at the gate: requests leave in the order they came, when the limiter lets them.
+
+A thin shell around `Limiter`: one deque of waiters and one timer, no task, no lock. Everything that may let a waiter
+go (a timer, a returning request) ends in the same pump, so a waiter that is cancelled can hold nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+
+from welkin_async.limits import Limiter
+
+__all__ = ["Admission", "Held"]
+
+
+class Held(Exception):  # noqa: N818 - not an error of the caller's: a signal to the transport
+    """The server's throttling would hold a request back for longer than it may wait.
+
+    Attributes:
+        retry_after: Seconds until it is worth asking again.
+    """
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class Admission:
+    """Lets requests out one by one.
+
+    Args:
+        limiter: Decides when.
+        clock: Returns monotonic seconds; the event loop's own clock, so that timers agree with it.
+    """
+
+    def __init__(self, limiter: Limiter, clock: Callable[[], float]) -> None:
+        self.limiter = limiter
+        self._clock = clock
+        self._waiters: deque[asyncio.Future[int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def try_enter(self) -> int:
+        """Let a request out at once if nobody waits and the limiter agrees.
+
+        Returns:
+            Its ticket, or 0 where it must wait.
+        """
+        if self._waiters:
+            return 0
+        now = self._clock()
+        return self.limiter.take(now) if self.limiter.wait(now) <= 0.0 else 0
+
+    async def enter(self, deadline: float) -> int:
+        """Wait for the way to be clear.
+
+        Args:
+            deadline: The moment, on the clock, past which the server's throttling may not hold the request;
+                infinity for no bound. The caller's own rate and concurrency are not bounded by it.
+
+        Returns:
+            Its ticket, to be given to `leave`.
+
+        Raises:
+            Held: the throttling lasts longer than that.
+        """
+        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._pump()
+        try:
+            while not waiter.done():
+                now = self._clock()
+                throttled = self.limiter.throttled(now)
+                closed = self.limiter.closed_for(now)
+                if throttled and (now + closed > deadline or now >= deadline):
+                    raise Held(max(closed, 1.0))
+                # Woken at the deadline to look again; where nothing is throttled then, a look each second is enough.
+                patience = None if deadline == math.inf else max(deadline - now, 1.0)
+                await asyncio.wait((waiter,), timeout=patience)
+            return waiter.result()
+        except BaseException:
+            self._give_up(waiter)
+            raise
+
+    def leave(self, ticket: int) -> None:
+        """Note that a request is back, and let the next one go."""
+        self.limiter.release(ticket)
+        if self._waiters:
+            self._pump()
+
+    def close(self) -> None:
+        """Stop the timer; waiters are their callers' to cancel."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self, waiter: asyncio.Future[int]) -> None:
+        """Withdraw a waiter; a place it was given in the same moment goes to the next."""
+        if waiter.done() and not waiter.cancelled():
+            self.leave(waiter.result())
+        else:
+            waiter.cancel()
+            self._waiters.remove(waiter)
+
+    def _pump(self) -> None:
+        """Let out whoever may go, and set the timer for the next."""
+        self.close()
+        now = self._clock()
+        while self._waiters:
+            wait = self.limiter.wait(now)
+            if wait > 0.0:
+                if wait < math.inf:
+                    self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
+                return
+            waiter = self._waiters.popleft()
+            waiter.set_result(self.limiter.take(now))

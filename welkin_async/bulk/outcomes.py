@@ -1,0 +1,188 @@
+"""What became of each row, and of all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import attrs
+
+from welkin_async.errors import WelkinError
+from welkin_async.record import Record
+
+__all__ = ["BulkStoppedError", "CdtRow", "Outcome", "Progress", "Report", "Status"]
+
+RowT = TypeVar("RowT")
+R = TypeVar("R", bound=Record)
+
+
+class Status(StrEnum):
+    """Where a row stands."""
+
+    CREATED = "created"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(repr=False)
+class CdtRow:
+    """One CDT record to be created.
+
+    Attributes:
+        patient_id: The id of the patient it belongs to.
+        fields: The customer's fields by their own names.
+        key: What the caller knows the row by; comes back with its outcome.
+    """
+
+    patient_id: str | UUID
+    fields: Mapping[str, Any]
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        """Show the class: everything in it may identify a person."""
+        return "<CdtRow>"
+
+
+@attrs.frozen(repr=False, eq=False)
+class Outcome(Generic[RowT, R]):
+    """What became of one row. Every row that was pulled from the source has exactly one.
+
+    Attributes:
+        index: The row's position in the source, from 0.
+        row: The row as it was given.
+        status: ``created``; ``rejected``: the server refused it; ``failed``: the server never accepted it, because it
+            could not be sent; ``unknown``: it may or may not be on the server.
+        record: The record as the server answered, where it is created.
+        error: What went wrong, where it is not.
+        attempts: How many requests went out for it.
+    """
+
+    index: int
+    row: RowT
+    status: Status
+    record: R | None
+    error: WelkinError | None
+    attempts: int
+
+    def __repr__(self) -> str:
+        """Show position and status: the row and the record may be a patient's."""
+        return f"<Outcome of row {self.index}: {self.status}>"
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """A snapshot of a running import.
+
+    Attributes:
+        total: How many rows there are, or None where the source cannot say.
+        created: Rows created.
+        rejected: Rows the server refused.
+        failed: Rows that could not be sent.
+        unknown: Rows that may or may not be on the server.
+        attempts: Requests that went out.
+        retried: Requests beyond the first of each row.
+        seconds: Since the start.
+    """
+
+    total: int | None
+    created: int
+    rejected: int
+    failed: int
+    unknown: int
+    attempts: int
+    retried: int
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        """How many rows have their outcome."""
+        return self.created + self.rejected + self.failed + self.unknown
+
+
+@attrs.define(kw_only=True)
+class Report:
+    """Counts over a whole import; its size does not depend on the number of rows.
+
+    Attributes:
+        created: Rows created.
+        rejected: Rows the server refused.
+        failed: Rows that could not be sent.
+        unknown: Rows that may or may not be on the server.
+        attempts: Requests that went out.
+        retried: Requests beyond the first of each row.
+        seconds: How long it took.
+    """
+
+    created: int = 0
+    rejected: int = 0
+    failed: int = 0
+    unknown: int = 0
+    attempts: int = 0
+    retried: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        """How many rows have their outcome."""
+        return self.created + self.rejected + self.failed + self.unknown
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row was created."""
+        return self.created == self.rows
+
+    def count(self, outcome: Outcome[Any, Any]) -> None:
+        """Add one outcome."""
+        status = outcome.status
+        if status is Status.CREATED:
+            self.created += 1
+        elif status is Status.REJECTED:
+            self.rejected += 1
+        elif status is Status.FAILED:
+            self.failed += 1
+        else:
+            self.unknown += 1
+        attempts = outcome.attempts
+        self.attempts += attempts
+        if attempts > 1:
+            self.retried += attempts - 1
+
+    def progress(self, total: int | None, seconds: float) -> Progress:
+        """Return a snapshot.
+
+        Args:
+            total: How many rows there are, or None.
+            seconds: Since the start.
+        """
+        return Progress(
+            total=total,
+            created=self.created,
+            rejected=self.rejected,
+            failed=self.failed,
+            unknown=self.unknown,
+            attempts=self.attempts,
+            retried=self.retried,
+            seconds=seconds,
+        )
+
+
+class BulkStoppedError(WelkinError):
+    """An import asked to stop at the first failure has stopped; what was in flight was drained first.
+
+    Attributes:
+        report: Counts up to the stop.
+        index: The position of the row that failed.
+        error: Why it failed.
+    """
+
+    def __init__(self, report: Report, index: int, error: WelkinError | None) -> None:
+        self.report = report
+        self.index = index
+        self.error = error
+        super().__init__(f"stopped at row {index}: {error if error is not None else 'it was not created'}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.report, self.index, self.error)

@@ -1,0 +1,1 @@
+"""The records of the API, a file for each of its sections."""

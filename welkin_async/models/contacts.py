@@ -1,0 +1,44 @@
+"""A patient's contacts."""
+
+from __future__ import annotations
+
+from welkin_async.record import Record, record, wire
+
+__all__ = ["Contact"]
+
+
+@record
+class Contact(Record):
+    """A contact of a patient.
+
+    Weak. the 2026 documentation instead lists firstName, lastName, relationship, isPrimary.
+
+    Attributes:
+        id: ``id``.
+        patient_id: ``patientId``.
+        name: ``name``.
+        phone: ``phone``; string E.164.
+        email: ``email``.
+        relation: ``relation``; prose says relationship.
+        active: ``active``.
+        phone_label: ``phoneLabel``.
+        email_label: ``emailLabel``.
+        secondary_phone_label: ``secondaryPhoneLabel``.
+        phone_pdt_field_name: ``phonePdtFieldName``.
+        secondary_phone_pdt_field_name: ``secondaryPhonePdtFieldName``.
+        pdt_record_id: ``pdtRecordId``.
+    """
+
+    id: str | None = wire("id")
+    patient_id: str | None = wire("patientId")
+    name: str | None = wire("name")
+    phone: str | None = wire("phone")
+    email: str | None = wire("email")
+    relation: str | None = wire("relation")
+    active: bool | None = wire("active")
+    phone_label: str | None = wire("phoneLabel")
+    email_label: str | None = wire("emailLabel")
+    secondary_phone_label: str | None = wire("secondaryPhoneLabel")
+    phone_pdt_field_name: str | None = wire("phonePdtFieldName")
+    secondary_phone_pdt_field_name: str | None = wire("secondaryPhonePdtFieldName")
+    pdt_record_id: str | None = wire("pdtRecordId")

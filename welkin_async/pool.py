@@ -1,0 +1,128 @@
+"""The connection pool: one aiohttp session, set up so that one attempt is one request on the wire."""
+
+from __future__ import annotations
+
+import urllib.request
+from typing import NamedTuple
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from welkin_async._version import __version__
+from welkin_async.settings import Settings
+
+__all__ = ["Pool", "Reply", "socket_allowance"]
+
+_CONNECT = 10.0  # seconds at most for a connection, DNS and TLS included
+_KEEP_ALIVE = 45.0  # seconds; below the 60 after which a load balancer of AWS drops an idle connection
+_DNS_CACHE = 60  # seconds
+
+
+class Reply(NamedTuple):
+    """An answer as it came off the wire."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+
+class Pool:
+    """Exchanges a request for a reply, once, over kept-alive connections.
+
+    Opened on the running event loop, to which it belongs.
+
+    Args:
+        settings: Base URL, TLS, proxy.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        connector = aiohttp.TCPConnector(
+            limit=0,  # waiting is the limiter's affair: in here it would count against the attempt's timeout
+            keepalive_timeout=_KEEP_ALIVE,
+            ttl_dns_cache=_DNS_CACHE,
+            ssl=True if settings.ssl is None else settings.ssl,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            # The load balancer's sticky cookie would pin the whole pool to one backend.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "User-Agent": f"welkin_async/{__version__}"},
+            proxy=_proxy(settings),
+        )
+        # aiohttp sends GET, PUT and DELETE a second time by itself when a kept-alive connection turns out dead. There
+        # is one retry layer, and it is not that one.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+
+    async def exchange(
+        self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], timeout: float
+    ) -> Reply:
+        """Send one request and read its whole answer.
+
+        Args:
+            method: The HTTP verb.
+            url: The URL, percent-encoded already.
+            body: The bytes to send, or None.
+            headers: Headers beside the session's own.
+            timeout: Seconds to wait for each part of the answer.
+
+        Returns:
+            Status, headers and body; redirects are not followed, because the token must not travel.
+
+        Raises:
+            aiohttp.ClientError: see `retries.judge_error`.
+            asyncio.TimeoutError: likewise.
+        """
+        response = await self._session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=self._timeouts.get(timeout) or self._timeout(timeout),
+            allow_redirects=False,
+        )
+        return Reply(response.status, response.headers, await response.read())
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
+        connect = min(_CONNECT, seconds)
+        made = aiohttp.ClientTimeout(
+            connect=connect,
+            sock_connect=connect,
+            sock_read=seconds,
+            # Above the sum of the others, so that it ends only an answer that trickles; it gives a bare TimeoutError.
+            total=connect + 3 * seconds,
+        )
+        if len(self._timeouts) < 64:
+            self._timeouts[seconds] = made
+        return made
+
+
+def socket_allowance() -> int:
+    """Return how many sockets a session may hold open: three quarters of what the process may, 512 where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 512
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 16384 if soft == resource.RLIM_INFINITY else max(16, min(16384, soft * 3 // 4))
+
+
+def _proxy(settings: Settings) -> URL | None:
+    """Choose the proxy once.
+
+    aiohttp's own ``trust_env`` looks the proxy up in a thread at every request, and takes credentials for the API from
+    a ``.netrc`` file, which collide with the token.
+    """
+    if settings.proxy is not None:
+        return URL(settings.proxy)
+    if settings.trust_env:
+        base = URL(settings.base_url)
+        proxy = urllib.request.getproxies().get(base.scheme)
+        if proxy and base.host and not urllib.request.proxy_bypass(base.host):
+            return URL(proxy)
+    return None

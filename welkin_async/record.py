@@ -1,0 +1,377 @@
+"""Records: attrs classes over the JSON they were read from.
+
+A record keeps the mapping the server sent and turns a field into its Python type when the field is first read; the
+result is then stored in the field's slot, so a second read costs what any attribute costs. Walking a million records
+and reading two fields of each therefore pays for two fields, unknown keys survive, absent and null stay apart, and
+`to_wire` gives back what was received.
+
+A record built from keyword arguments holds exactly the fields that were given; an explicit None is sent as null.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, dataclass_transform, get_type_hints
+
+import attrs
+
+from welkin_async.codec import JSON, plain
+from welkin_async.errors import DecodeError, InvalidInputError, RequestLine, WelkinError
+from welkin_async.times import parse_date, parse_datetime, parse_time
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+    from welkin_async.request import Answer
+
+__all__ = ["Record", "answer_of", "field_names", "record", "to_wire", "wire"]
+
+R = TypeVar("R", bound="Record")
+
+_set = object.__setattr__
+_new = object.__new__
+_NO_REQUEST = RequestLine("-", "-", "-")
+
+
+class _Absent:
+    """The default of every field: told apart from None, which is sent as null."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+_ABSENT = _Absent()
+
+
+class _Field(NamedTuple):
+    name: str
+    wire_name: str
+    inside: str | None
+    required: bool
+    type_name: str
+    decode: Callable[[JSON], Any]
+
+
+def wire(name: str, *, inside: str | None = None, required: bool = False) -> Any:
+    """Declare a field of a record by its documented name.
+
+    Args:
+        name: The key on the wire, such as ``firstName``.
+        inside: The key of the object that holds it, such as ``jsonBody``; None for the top level.
+        required: Whether every answer has it; reading it where it is missing is an error, other fields read as None.
+    """
+    return attrs.field(default=_ABSENT, metadata={"wire": name, "inside": inside, "required": required})
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def record(cls: type[R]) -> type[R]:
+    """Make a class of `wire` fields an attrs class: frozen, slotted, keyword-only."""
+    return attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)(cls)
+
+
+@attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)
+class Record:
+    """The base of every record; equality is that of what would be sent."""
+
+    _raw: Any = attrs.field(default=_ABSENT, alias="_raw")
+    _answer: Any = attrs.field(default=None, alias="_answer")
+
+    def __attrs_post_init__(self) -> None:
+        """Fold the given fields into the mapping, keeping the received text of those that did not change."""
+        received = self._raw if isinstance(self._raw, Mapping) else None
+        raw: dict[str, JSON] = dict(received or {})
+        for field in _fields(type(self)).values():
+            value = getattr(self, field.name)
+            if value is _ABSENT:
+                object.__delattr__(self, field.name)
+                continue
+            if received is not None and value == _read(received, field, self._answer):
+                continue
+            _put(raw, field, plain(value))
+        _set(self, "_raw", raw)
+
+    if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt field
+
+        def __getattr__(self, name: str) -> Any:
+            """Turn a field into its type at its first reading."""
+            field = _fields(type(self)).get(name)
+            if field is None:
+                raise AttributeError(f"{type(self).__name__} has no field {name!r}")
+            value = _read(self._raw, field, self._answer)
+            _set(self, name, value)
+            return value
+
+    @classmethod
+    def from_wire(cls, raw: Mapping[str, JSON], answer: Answer | None = None) -> Self:
+        """Wrap a received object; nothing is decoded yet.
+
+        Args:
+            raw: The JSON object, which the record takes over.
+            answer: The answer it came in, for `answer_of` and for error texts.
+        """
+        self = _new(cls)
+        _set(self, "_raw", raw)
+        _set(self, "_answer", answer)
+        return self
+
+    @property
+    def extra(self) -> Mapping[str, JSON]:
+        """What the server sent beside the documented fields."""
+        known = {field.inside or field.wire_name for field in _fields(type(self)).values()}
+        return types.MappingProxyType({key: value for key, value in self._raw.items() if key not in known})
+
+    def __wire__(self) -> Mapping[str, JSON]:
+        """Return the JSON object this record stands for, for `codec.plain`."""
+        raw: Mapping[str, JSON] = self._raw
+        return raw
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return bool(self._raw == other._raw)
+
+    def __repr__(self) -> str:
+        """Show the class and how many fields there are: values may be patient data."""
+        return f"<{type(self).__name__} of {len(self._raw)} fields>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_wire, (dict(self._raw),)
+
+
+def to_wire(record: Record) -> dict[str, JSON]:
+    """Give back the documented JSON of a record.
+
+    For a record as received this equals what was received: unknown keys, nulls and absences, the text of dates.
+
+    Args:
+        record: Any record.
+
+    Returns:
+        A mapping of its own, free to be changed.
+    """
+    copied = _copied(record.__wire__())
+    assert isinstance(copied, dict)
+    return copied
+
+
+def answer_of(record: Record) -> Answer:
+    """Return the answer a record came in: its status, headers and attempts.
+
+    Args:
+        record: A record read from the server (one of a page shares the page's answer).
+
+    Raises:
+        ValueError: the record was built by hand, is part of another record, or was unpickled.
+    """
+    answer = record._answer  # noqa: SLF001 - the record's own module
+    if answer is None:
+        raise ValueError("this record did not come in an answer of its own")
+    found: Answer = answer
+    return found
+
+
+def field_names(cls: type[Record]) -> Mapping[str, str]:
+    """Return the wire name of each top-level field of a record class, by its Python name."""
+    return {name: field.wire_name for name, field in _fields(cls).items() if field.inside is None}
+
+
+def _copied(value: JSON) -> JSON:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
+
+
+def _put(raw: dict[str, JSON], field: _Field, value: JSON) -> None:
+    if field.inside is None:
+        raw[field.wire_name] = value
+    else:
+        raw[field.inside] = {**(raw.get(field.inside) or {}), field.wire_name: value}
+
+
+def _read(raw: Mapping[str, JSON], field: _Field, answer: Answer | None) -> Any:
+    """Find a field in the mapping and decode it; absent reads as None."""
+    try:
+        if field.inside is not None:
+            raw = raw[field.inside]
+        value = raw[field.wire_name]
+    except KeyError:
+        if not field.required:
+            return None
+        reason = f"{_where(field)} is missing"
+    except TypeError:
+        reason = f"{field.inside} is not an object"
+    else:
+        try:
+            decoded = field.decode(value)
+        except (ValueError, TypeError, WelkinError):
+            # Not chained: the cause quotes the value.
+            reason = f"{_where(field)} is not {field.type_name}"
+        else:
+            if answer is not None:
+                _share(decoded, answer)
+            return decoded
+    raise decode_error(reason, answer)
+
+
+def _where(field: _Field) -> str:
+    return field.wire_name if field.inside is None else f"{field.inside}.{field.wire_name}"
+
+
+def _share(value: Any, answer: Answer) -> None:
+    """Let nested records name the operation they came from when one of their fields cannot be decoded."""
+    if isinstance(value, Record):
+        _set(value, "_answer", answer)
+    elif type(value) is tuple:
+        for item in value:
+            _share(item, answer)
+
+
+def decode_error(reason: str, answer: Answer | None) -> DecodeError:
+    """Build the error for an answer that is not as documented, naming its operation."""
+    if answer is None:
+        return DecodeError(reason, request=_NO_REQUEST)
+    return DecodeError(
+        reason, request=answer.request, status=answer.status, attempts=answer.attempts, safe_to_repeat=None
+    )
+
+
+_compiled: dict[Any, Mapping[str, _Field]] = {}
+
+
+def _fields(cls: type[Record]) -> Mapping[str, _Field]:
+    """Return the fields of a record class."""
+    return _compiled.get(cls) or _compiled.setdefault(cls, _compile(cls))
+
+
+def _compile(cls: type[Record]) -> Mapping[str, _Field]:
+    """Work out names, places and decoders, once for each class."""
+    hints = get_type_hints(cls, localns={})  # not the class: a field called `date` would hide the type
+    structure = _converter().get_structure_hook
+    fields = {}
+    for attribute in attrs.fields(cls):
+        if "wire" not in attribute.metadata:
+            continue
+        hint = hints[attribute.name]
+        fields[attribute.name] = _Field(
+            name=attribute.name,
+            wire_name=attribute.metadata["wire"],
+            inside=attribute.metadata["inside"],
+            required=attribute.metadata["required"],
+            type_name=_type_name(hint),
+            decode=_bound(structure(hint), hint),
+        )
+    return fields
+
+
+def _bound(hook: Callable[[Any, Any], Any], hint: Any) -> Callable[[JSON], Any]:
+    """Bind a structure hook to its type, and let null through where the type allows it."""
+    return lambda value: hook(value, hint)
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+@cache
+def _converter() -> Converter:
+    """Build the one converter. JSON's types are taken as they are: no number is made of text, nor text of a number."""
+    from cattrs import Converter
+
+    converter = Converter(detailed_validation=False)
+    for kind in (str, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(int, _integer)
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(datetime, _from_text(parse_datetime))
+    converter.register_structure_hook(date, _from_text(parse_date))
+    converter.register_structure_hook(time, _from_text(parse_time))
+    converter.register_structure_hook_func(_is_record, _nested)
+    converter.register_structure_hook_func(_is_mapping, _mapping)
+    return converter
+
+
+def _exactly(kind: type) -> Callable[[Any, Any], Any]:
+    def take(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError
+        return value
+
+    return take
+
+
+def _integer(value: Any, _: Any) -> int:
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _number(value: Any, _: Any) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
+    def take(value: Any, _: Any) -> Any:
+        if type(value) is not str:
+            raise TypeError
+        return parse(value)
+
+    return take
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Record)
+
+
+def _nested(value: Any, kind: type[Record]) -> Record:
+    if not isinstance(value, dict):
+        raise TypeError
+    return kind.from_wire(value)
+
+
+def _is_mapping(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is Mapping
+
+
+def _mapping(value: Any, _: Any) -> Mapping[str, JSON]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return types.MappingProxyType(value)
+
+
+def wire_body(cls: type[Record], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Name keyword fields as the wire does.
+
+    Args:
+        cls: The record class whose field names the keywords are.
+        fields: Values by Python name.
+
+    Returns:
+        The values by wire name.
+
+    Raises:
+        InvalidInputError: a keyword is not a field of the record.
+    """
+    names = field_names(cls)
+    body = {}
+    for name, value in fields.items():
+        if name not in names:
+            raise InvalidInputError(
+                f"no such field of {cls.__name__}; for others pass a mapping of wire names", (name,)
+            )
+        body[names[name]] = value
+    return body
+
+
+def iter_records(cls: type[R], items: list[JSON], answer: Answer) -> Iterator[R]:
+    """Wrap each object of a list; an element that is not an object is a `DecodeError`."""
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise decode_error(f"element {index} of the page is not an object", answer)
+        yield cls.from_wire(item, answer)

@@ -1,0 +1,220 @@
+"""What goes out and what comes back: an operation of the API, one request of it, and its answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from uuid import UUID
+
+import attrs
+
+from welkin_async.codec import JSON
+from welkin_async.errors import InvalidInputError, RequestLine
+from welkin_async.times import format_date, format_datetime
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+    from yarl import URL
+
+__all__ = ["Answer", "Operation", "Repeat", "Request", "Shape", "encode_query", "encode_segment"]
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Repeat(Enum):
+    """Whether an operation may be sent again after an attempt whose outcome is unknown."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    REPLACE_ALL = "replace-all"
+
+
+class Shape(Enum):
+    """What a successful answer must be to count as read."""
+
+    RECORD = "an object with an id"
+    OBJECT = "an object"
+    ARRAY = "an array"
+    ANY = "JSON or nothing"
+    NOTHING = "ignored"
+
+
+@attrs.define(frozen=True, slots=False)
+class Operation:
+    """One operation of the API, declared once beside the resource that offers it.
+
+    Attributes:
+        name: Its name in the API's catalogue, such as ``cdts.create``.
+        method: The HTTP verb.
+        template: The path, its parameters in braces.
+        repeat: Whether it may be sent again after an unknown outcome; it goes with the operation, not with the verb.
+        answer: What a readable answer is.
+    """
+
+    name: str
+    method: str
+    template: str
+    repeat: Repeat = Repeat.SAFE
+    answer: Shape = Shape.RECORD
+
+    @cached_property
+    def line(self) -> RequestLine:
+        """What logs, errors and spans show of a request."""
+        return RequestLine(self.method, self.template, self.name)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the path's parameters, in order."""
+        return tuple(_PARAMETER.findall(self.template))
+
+    def path(self, encoded: Mapping[str, str]) -> str:
+        """Fill the template.
+
+        Args:
+            encoded: Each parameter as `encode_segment` returned it.
+
+        Raises:
+            InvalidInputError: a parameter is missing.
+        """
+        try:
+            return self.template.format_map(encoded)
+        except KeyError as error:
+            missing = str(error.args[0])
+        raise InvalidInputError("a path parameter is missing", (missing,))
+
+
+@attrs.define(eq=False)
+class Request:
+    """One request on its way; `Transport.send` keeps its progress here.
+
+    Attributes:
+        operation: What it is.
+        url: Where it goes, percent-encoded already.
+        body: The encoded body, the same bytes at every attempt; None for no body.
+        timeout: Seconds an attempt may wait for the server; None for the session's setting.
+        max_attempts: How many attempts in all; None for the session's setting.
+        max_wait: How many seconds the server's throttling may hold it back; None for no bound.
+        attempts: How many requests went out on the wire so far.
+        on_wire: Whether one is out now.
+        unknown: Whether an attempt ended unknown; then "not there" no longer means "never done".
+        last: Set by a caller that is leaving: no attempt is begun after the present one.
+    """
+
+    operation: Operation
+    url: URL
+    body: bytes | None = None
+    timeout: float | None = None
+    max_attempts: int | None = None
+    max_wait: float | None = None
+    attempts: int = 0
+    on_wire: bool = False
+    unknown: bool = False
+    last: bool = False
+
+    def __repr__(self) -> str:
+        """Show the template: the URL identifies a person."""
+        return f"<Request {self.operation.method} {self.operation.template}>"
+
+
+@attrs.frozen(eq=False, repr=False)
+class Answer:
+    """A successful answer of the server.
+
+    Attributes:
+        status: The HTTP status, 2xx.
+        headers: The answer's headers, case-insensitive.
+        data: The parsed JSON; None for an empty body.
+        attempts: How many requests it took.
+        request: Method, path template and operation.
+    """
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    data: JSON
+    attempts: int
+    request: RequestLine
+
+    def __repr__(self) -> str:
+        """Show status and template; the data may be a patient's."""
+        return f"<Answer {self.status} of {self.request.method} {self.request.template}>"
+
+
+def encode_segment(value: str | UUID | int, name: str = "path parameter") -> str:
+    """Percent-encode a path parameter so that it reaches the server as one segment, a literal ``%`` as ``%25``.
+
+    Args:
+        value: The parameter, not encoded.
+        name: What it is, for the error.
+
+    Raises:
+        InvalidInputError: it is empty, ``.`` or ``..``, or cannot be written in UTF-8.
+    """
+    text = value if isinstance(value, str) else str(value)
+    if text in ("", ".", ".."):
+        raise InvalidInputError("a path parameter that is empty, '.' or '..'", (name,))
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        pass
+    raise InvalidInputError("text with a lone surrogate, which UTF-8 cannot say", (name,))
+
+
+def encode_query(parameters: Mapping[str, Any]) -> str:
+    """Write a query string the way the API reads it.
+
+    None is left out, an empty string is kept (it means "patients without one"), booleans are lower case, datetimes
+    the Z form with milliseconds, sequences one comma-joined value, mappings ``key=v1,v2`` in one value. Everything but
+    unreserved characters is percent-encoded.
+
+    Args:
+        parameters: Values by wire name.
+
+    Returns:
+        The query without its question mark; empty where there is nothing to send.
+
+    Raises:
+        InvalidInputError: a naive datetime, a mapping of several keys, or a type that has no query form.
+    """
+    parts = []
+    for name, value in parameters.items():
+        if value is None:
+            continue
+        try:
+            text = _query_text(value)
+            parts.append(f"{quote(name, safe='')}={quote(text, safe='')}")
+            continue
+        except UnicodeEncodeError:
+            reason = "text with a lone surrogate, which UTF-8 cannot say"
+        except ValueError as error:
+            reason = str(error)
+        raise InvalidInputError(reason, (name,))
+    return "&".join(parts)
+
+
+def _query_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Enum):
+        return _query_text(value.value)
+    if isinstance(value, (str, int, float, UUID)):
+        return str(value)
+    if isinstance(value, datetime):
+        return format_datetime(value)
+    if isinstance(value, date):
+        return format_date(value)
+    if isinstance(value, Mapping):
+        if len(value) != 1:
+            raise ValueError("filters on several fields at once are not documented; give one")
+        ((key, wanted),) = value.items()
+        return f"{key}={_query_text(wanted)}"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        texts = [_query_text(item) for item in value]
+        if any("," in text for text in texts):
+            raise ValueError("a value with a comma, which separates the values of a list")
+        return ",".join(texts)
+    raise ValueError(f"a value of type {type(value).__name__}, which has no query form")

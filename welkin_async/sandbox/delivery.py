@@ -1,0 +1,61 @@
+"""Putting an answer on the connection, or breaking the connection."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from aiohttp import web
+
+from .wire import Answer
+
+__all__ = ["deliver", "reset", "truncate"]
+
+_ABORT = struct.pack("ii", 1, 0)
+
+
+def deliver(answer: Answer) -> web.StreamResponse:
+    """An answer for aiohttp to send, which adds Date and Content-Length.
+
+    Args:
+        answer: Status, headers and body.
+    """
+    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+
+def reset(request: web.BaseRequest) -> web.StreamResponse:
+    """Reset the connection as a crashed peer does: with a TCP RST, which a zero linger time makes of a close.
+
+    Args:
+        request: The request whose connection it is.
+
+    Returns:
+        A response for aiohttp to drop, as its connection is gone.
+    """
+    transport = request.transport
+    if transport is not None:
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        transport.abort()
+    return web.Response()
+
+
+async def truncate(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """Send the full Content-Length, half of the body, and close.
+
+    Args:
+        request: The request to answer.
+        answer: What is cut; of an empty body two bytes are announced and none sent.
+
+    Returns:
+        A response for aiohttp to drop, as its connection is closing.
+    """
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = len(answer.body) or 2
+    await response.prepare(request)
+    if answer.body:
+        await response.write(answer.body[: len(answer.body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()

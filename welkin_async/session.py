@@ -1,0 +1,285 @@
+"""`Welkin`: the session that owns the pool, and whose attributes are the resources."""
+
+from __future__ import annotations
+
+import ssl as _ssl
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self, Unpack
+
+import attrs
+
+from welkin_async.auth import TokenStore
+from welkin_async.codec import best_codec
+from welkin_async.errors import InvalidInputError, SessionError
+from welkin_async.request import Answer, Operation, Repeat, Shape, encode_segment
+from welkin_async.resources._base import CallOptions, Defaults, Key, Scope
+from welkin_async.resources.calendar import Calendar
+from welkin_async.resources.cdts import Cdts
+from welkin_async.resources.formations import Formations
+from welkin_async.resources.patients import Patients
+from welkin_async.resources.users import Users
+from welkin_async.settings import Settings
+from welkin_async.transport import Attempt, Transport
+
+__all__ = ["PatientScope", "Welkin"]
+
+_UNSET: Any = object()
+
+
+class _Connection:
+    """The open transport, shared by a session and its views."""
+
+    def __init__(self) -> None:
+        self.transport: Transport | None = None
+        self.closed = False
+
+    def get(self) -> Transport:
+        """Return the transport.
+
+        Raises:
+            SessionError: the session is not open yet, or closed.
+        """
+        if self.transport is None:
+            if self.closed:
+                raise SessionError("the session is closed; open a new one")
+            raise SessionError("the session is not open: use it in `async with`, or await `open()` first")
+        return self.transport
+
+
+class PatientScope:
+    """What belongs to one patient: ``welkin.patient(id)``."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __repr__(self) -> str:
+        """Show the class: the id identifies a person."""
+        return "<PatientScope>"
+
+    def cdts(self, name: str, /) -> Cdts:
+        """Return the patient's records of a custom data type.
+
+        Args:
+            name: The CDT's name in the instance.
+
+        Raises:
+            InvalidInputError: the name is empty, ``.`` or ``..``.
+        """
+        return Cdts(self._scope.within(cdt_name=name))
+
+
+class Welkin:
+    """A session with the Welkin API.
+
+    Use it in ``async with``, or call `open` and `aclose` when a service starts and stops. It belongs to the event loop
+    it was opened on. What is not given is taken from the environment.
+
+    Args:
+        tenant: The tenant's name; ``WELKIN_TENANT``.
+        instance: The instance within it, such as ``sb-demo``; ``WELKIN_INSTANCE``.
+        api_client: The api client's name; ``WELKIN_API_CLIENT``.
+        secret_key: Its secret; ``WELKIN_SECRET_KEY``.
+        environment: The host: ``live`` or ``sandbox``; ``WELKIN_ENVIRONMENT``, ``live`` by default.
+        base_url: Scheme and host instead of the environment's; ``WELKIN_BASE_URL``. https, except on this machine.
+        timeout: Seconds an attempt may wait for the server. Waiting for token, gate or pace does not count.
+        max_attempts: How many attempts a call makes in all where they fail; throttled ones do not count.
+        max_wait: Seconds the server's throttling may hold one call back before `RateLimitedError`; None for no bound.
+        rate: Requests per second the session allows itself; None for no bound.
+        concurrency: Requests out at once; None for as many as there may be open files, until the server is overloaded.
+        token_store: Where tokens are kept; in memory by default.
+        ssl: An SSL context of one's own, such as one that trusts a hospital's proxy.
+        proxy: A proxy's URL.
+        trust_env: Whether to take the proxy from ``HTTPS_PROXY`` and ``NO_PROXY``.
+        on_attempt: Called with an `Attempt` after each request on the wire, for metrics.
+
+    Raises:
+        ConfigurationError: a setting is missing or does not fit.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: str | None = None,
+        instance: str | None = None,
+        api_client: str | None = None,
+        secret_key: str | None = None,
+        environment: Literal["live", "sandbox"] | None = None,
+        base_url: str | None = None,
+        timeout: float = 30.0,
+        max_attempts: int = 5,
+        max_wait: float | None = 60.0,
+        rate: float | None = None,
+        concurrency: int | None = None,
+        token_store: TokenStore | None = None,
+        ssl: _ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        on_attempt: Callable[[Attempt], None] | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name != "self"}
+        self.settings = Settings.read(given)
+        self._connection = _Connection()
+        self._owner = True
+        params = {name: encode_segment(getattr(self.settings, name), name) for name in ("tenant", "instance")}
+        self._bind(
+            Scope(
+                self._connection.get,
+                best_codec(),
+                self.settings.base_url,
+                params,
+                Defaults(self.settings.timeout, self.settings.max_attempts, self.settings.max_wait),
+            )
+        )
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return a session whose settings all come from ``WELKIN_*`` variables.
+
+        Raises:
+            ConfigurationError: a variable is missing or does not fit.
+        """
+        return cls()
+
+    def _bind(self, scope: Scope) -> None:
+        """Hang the resources up."""
+        self._scope = scope
+        self.patients = Patients(scope)
+        self.users = Users(scope)
+        self.calendar = Calendar(scope)
+
+    async def open(self) -> Self:
+        """Open the connection pool on the running event loop; nothing is sent yet.
+
+        Returns:
+            The session.
+
+        Raises:
+            SessionError: it was opened before.
+        """
+        connection = self._connection
+        if connection.closed:
+            raise SessionError("the session is closed; open a new one")
+        if connection.transport is not None:
+            raise SessionError("the session is open already")
+        connection.transport = Transport(self.settings, self._scope.codec)
+        return self
+
+    async def aclose(self) -> None:
+        """Cancel a token refresh under way and close every connection; closing twice does nothing.
+
+        A view made by `with_options` shares the pool and does not close it.
+        """
+        connection = self._connection
+        if self._owner:
+            connection.closed = True
+            transport, connection.transport = connection.transport, None
+            if transport is not None:
+                await transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.open() if self._owner else self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Show the class and its state alone."""
+        connection = self._connection
+        state = "closed" if connection.closed else "new" if connection.transport is None else "open"
+        return f"<Welkin session, {state}>"
+
+    def with_options(
+        self, *, timeout: float = _UNSET, max_attempts: int = _UNSET, max_wait: float | None = _UNSET
+    ) -> Self:
+        """Return a view of this session whose calls have other options; pool, token and limits are shared.
+
+        Args:
+            timeout: Seconds an attempt may wait for the server.
+            max_attempts: How many attempts in all.
+            max_wait: Seconds the server's throttling may hold a call back; None for no bound.
+        """
+        view = object.__new__(type(self))
+        view.settings = self.settings
+        view._connection = self._connection
+        view._owner = False
+        given = {"timeout": timeout, "max_attempts": max_attempts, "max_wait": max_wait}
+        changed: dict[str, Any] = {name: value for name, value in given.items() if value is not _UNSET}
+        view._bind(attrs.evolve(self._scope, defaults=attrs.evolve(self._scope.defaults, **changed)))
+        return view
+
+    @property
+    def transport(self) -> Transport:
+        """The open transport: ``transport.limiter`` and ``transport.tokens.requests`` tell how it fares.
+
+        Raises:
+            SessionError: the session is not open.
+        """
+        return self._connection.get()
+
+    @property
+    def scope(self) -> Scope:
+        """Where requests of this session start from: for code that builds its own, such as `bulk`."""
+        return self._scope
+
+    def patient(self, id: Key, /) -> PatientScope:
+        """Return what belongs to a patient; nothing is sent.
+
+        Args:
+            id: The patient's id.
+
+        Raises:
+            InvalidInputError: the id is empty, ``.`` or ``..``.
+        """
+        return PatientScope(self._scope.within(patient_id=id))
+
+    def formations(self, version: Literal["current", "draft"] = "current") -> Formations:
+        """Return the definitions of the instance; nothing is sent.
+
+        Args:
+            version: ``current`` to read what is in force, ``draft`` to read and write what is being prepared.
+        """
+        return Formations(self._scope.within(version=version))
+
+    async def request(
+        self,
+        method: str,
+        template: str,
+        /,
+        *,
+        path: Mapping[str, Key] | None = None,
+        query: Mapping[str, Any] | None = None,
+        json: object = None,
+        safe: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Answer:
+        """Send any request: for operations that have no method here.
+
+        Args:
+            method: The HTTP verb.
+            template: The path with parameters in braces, such as ``/{tenant}/{instance}/tasks/{task_id}``; it is what
+                logs and errors show. ``{tenant}`` and ``{instance}`` are filled in.
+            path: The other path parameters, not encoded.
+            query: Query parameters by wire name; None is left out.
+            json: The body; None for no body.
+            safe: Whether it may be repeated after an attempt whose outcome is unknown; True for GET and HEAD, False
+                for every other verb, where it is not given.
+            options: See `CallOptions`.
+
+        Returns:
+            The answer: status, headers, and the parsed JSON in ``data``.
+
+        Raises:
+            RequestError: see `errors`.
+            InvalidInputError: a parameter or the body cannot be sent; nothing was.
+        """
+        verb = method.upper()
+        if not template.startswith("/"):
+            raise InvalidInputError("a path template begins with a slash")
+        if safe is None:
+            safe = verb in ("GET", "HEAD")
+        repeat = Repeat.SAFE if safe else Repeat.UNSAFE
+        operation = Operation("request", verb, template, repeat, Shape.ANY)
+        return await self._scope.within(**(path or {})).send(operation, query=query, body=json, options=options)

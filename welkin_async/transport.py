@@ -1,0 +1,413 @@
+"""The one way out: token, gate, pace and slot, attempt, verdict, then repeat or raise.
+
+Everything that waits (for a token, the gate, the pace, a slot, a back-off) does so outside the attempt, holding no
+connection, so an attempt's timeout measures the server alone. Gate, pace and slot are had in one step; nothing is taken
+before the token is there, so nothing has to be asked for twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import Any
+
+import aiohttp
+import attrs
+from multidict import CIMultiDict, istr
+from yarl import URL
+
+from welkin_async.admission import Admission, Held
+from welkin_async.auth import CREATE_TOKEN, Token, TokenCache, token_life
+from welkin_async.codec import JSON, Codec
+from welkin_async.errors import (
+    AuthenticationError,
+    ConnectError,
+    ConnectionLostError,
+    DecodeError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RequestError,
+    RequestLine,
+    ServerError,
+    SessionError,
+    TokenUnavailableError,
+    error_items,
+    rejection,
+)
+from welkin_async.limits import Limiter
+from welkin_async.pool import Pool, Reply, socket_allowance
+from welkin_async.request import Answer, Repeat, Request, Shape, encode_segment
+from welkin_async.retries import Verdict, backoff, judge_error, judge_status, parse_retry_after
+from welkin_async.settings import Settings
+
+__all__ = ["Attempt", "Transport"]
+
+_log = logging.getLogger("welkin_async")
+
+_AUTHORIZATION, _CONTENT_TYPE = istr("Authorization"), istr("Content-Type")
+_TOKEN_TIMEOUT = 30.0
+
+
+@attrs.frozen
+class Attempt:
+    """One request on the wire, for a metrics hook. Holds nothing that identifies a person.
+
+    Attributes:
+        request: Method, path template, operation.
+        number: Which request of its call this was, from 1.
+        verdict: How it ended, such as ``done`` or ``throttled``.
+        status: The HTTP status, or None where there was no answer.
+        seconds: From sending to the end of the answer.
+        sent: Bytes of the request's body.
+        received: Bytes of the answer's body.
+    """
+
+    request: RequestLine
+    number: int
+    verdict: str
+    status: int | None
+    seconds: float
+    sent: int
+    received: int
+
+
+@attrs.define
+class _Outcome:
+    """How an attempt ended."""
+
+    verdict: Verdict
+    reason: str = ""
+    reply: Reply | None = attrs.field(default=None, repr=False)
+    data: JSON = attrs.field(default=None, repr=False)
+    retry_after: float | None = None
+    token: Token | None = None
+
+    @property
+    def status(self) -> int | None:
+        return None if self.reply is None else self.reply.status
+
+
+class Transport:
+    """Sends requests for every resource of a session. Opened on one event loop and bound to it.
+
+    Args:
+        settings: The session's settings.
+        codec: Reads answers.
+
+    Attributes:
+        limiter: Gate, pace and slots, shared by all.
+        tokens: The token cache.
+    """
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self.settings = settings
+        self.codec = codec
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
+        self._pool = Pool(settings)
+        self.limiter = Limiter(rate=settings.rate, concurrency=settings.concurrency or socket_allowance())
+        self._admission = Admission(self.limiter, self._clock)
+        token_path = CREATE_TOKEN.path(
+            {
+                "tenant": encode_segment(settings.tenant, "tenant"),
+                "api_client": encode_segment(settings.api_client, "api_client"),
+            }
+        )
+        self._token_url = URL(settings.base_url + token_path, encoded=True)
+        self.tokens = TokenCache(str(self._token_url), self._fetch_token, settings.token_store, clock=self._clock)
+        self._headers_of: Token | None = None
+        self._bare_headers: CIMultiDict[str] = CIMultiDict()
+        self._body_headers: CIMultiDict[str] = CIMultiDict()
+        self._on_attempt = settings.on_attempt
+        self._closed = False
+
+    async def aclose(self) -> None:
+        """Cancel the token flight and close every connection; requests that are out end as lost."""
+        self._closed = True
+        self._admission.close()
+        await self.tokens.aclose()
+        await self._pool.aclose()
+
+    async def send(self, request: Request) -> Answer:
+        """Send a request until it is answered for good.
+
+        Args:
+            request: What to send; its progress is kept in it.
+
+        Returns:
+            The answer, 2xx; or, for a DELETE repeated after an unknown outcome, the 404 that says it is gone.
+
+        Raises:
+            RequestError: see `errors` for which means what.
+            SessionError: the session is closed, or belongs to another event loop.
+        """
+        self._check_usable()
+        failures = 0
+        renewed = False
+        deadline = math.inf if request.max_wait is None else self._clock() + request.max_wait
+        while True:
+            try:
+                outcome = await self._attempt(request, deadline)
+            except TokenUnavailableError as error:
+                failures += 1
+                if request.last or failures >= self._most_attempts(request):
+                    raise
+                pause = (error.retry_after or 0.0) + backoff(failures)
+            else:
+                verdict = outcome.verdict
+                if verdict is Verdict.DONE:
+                    return self._answer(request, outcome)
+                if verdict is Verdict.THROTTLED and not request.last:
+                    renewed = False
+                    continue  # the gate is closed; the queue in front of it is where to wait
+                if verdict is Verdict.UNAUTHORIZED and self._renew(request, outcome, renewed):
+                    renewed = True
+                    continue
+                if verdict is Verdict.REJECTED and self._gone(request, outcome):
+                    return self._answer(request, outcome)
+                failures += 1
+                if not self._repeatable(request, verdict, failures):
+                    raise self._error(request, outcome)
+                renewed = False
+                pause = backoff(failures)
+            await asyncio.sleep(pause)
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise SessionError("the session is closed; open a new one")
+        if asyncio.get_running_loop() is not self._loop:
+            raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
+
+    async def _enter(self, request: Request, deadline: float) -> int:
+        """Wait at the gate."""
+        try:
+            return await self._admission.enter(deadline)
+        except Held as held:
+            retry_after = held.retry_after
+        raise RateLimitedError(
+            "the server asked for a longer wait than this call allows",
+            request=request.operation.line,
+            attempts=request.attempts,
+            retry_after=retry_after,
+        )
+
+    def _most_attempts(self, request: Request) -> int:
+        return request.max_attempts or self.settings.max_attempts
+
+    def _repeatable(self, request: Request, verdict: Verdict, failures: int) -> bool:
+        """Decide whether another attempt is allowed after a failure."""
+        if request.last or failures >= self._most_attempts(request):
+            return False
+        if verdict is Verdict.NOT_SENT:
+            return True
+        return verdict is Verdict.UNKNOWN and request.operation.repeat is Repeat.SAFE
+
+    def _renew(self, request: Request, outcome: _Outcome, renewed: bool) -> bool:
+        """Drop a refused token so that the next attempt fetches another; once, and never one that was not yet good."""
+        token = outcome.token
+        if renewed or request.last or token is None or not token.proved:
+            return False
+        self.tokens.invalidate(token)
+        return True
+
+    @staticmethod
+    def _gone(request: Request, outcome: _Outcome) -> bool:
+        """Tell whether a repeated DELETE met the 404 that its lost first attempt brought about."""
+        return request.unknown and outcome.status == 404 and request.operation.method == "DELETE"
+
+    @staticmethod
+    def _answer(request: Request, outcome: _Outcome) -> Answer:
+        reply = outcome.reply
+        assert reply is not None
+        return Answer(reply.status, reply.headers, outcome.data, request.attempts, request.operation.line)
+
+    async def _attempt(self, request: Request, deadline: float) -> _Outcome:
+        """Make one request on the wire as soon as token and gate allow, and judge how it ended."""
+        while True:
+            token = self.tokens.current() or await self.tokens.get()
+            ticket = self._admission.try_enter()
+            if ticket:
+                break
+            ticket = await self._enter(request, deadline)
+            now_current = self.tokens.current()
+            if now_current is not None:
+                token = now_current
+                break
+            self._admission.leave(ticket)  # it ended while the request waited at the gate
+        request.attempts += 1
+        request.on_wire = True
+        started = self._clock()
+        try:
+            outcome = await self._exchange(
+                request.operation.method,
+                request.url,
+                request.body,
+                self._headers(token, request.body),
+                request.timeout or self.settings.timeout,
+            )
+            outcome.token = token
+            if outcome.verdict is Verdict.DONE:
+                self._read(request.operation.answer, outcome)
+            self._report(request, token, ticket, outcome)
+        except BaseException:
+            request.unknown = True  # a caller's cancellation says nothing about what the server did
+            raise
+        finally:
+            request.on_wire = False
+            self._admission.leave(ticket)
+        self._observe(request.operation.line, request.attempts, outcome, started, request.body)
+        return outcome
+
+    def _headers(self, token: Token, body: bytes | None) -> CIMultiDict[str]:
+        """Return the headers that go with a token, made once for each."""
+        if self._headers_of is not token:
+            bearer = f"Bearer {token.value}"
+            self._bare_headers = CIMultiDict({_AUTHORIZATION: bearer})
+            self._body_headers = CIMultiDict({_AUTHORIZATION: bearer, _CONTENT_TYPE: "application/json"})
+            self._headers_of = token
+        return self._bare_headers if body is None else self._body_headers
+
+    async def _exchange(
+        self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], timeout: float
+    ) -> _Outcome:
+        """Exchange once and judge by exception and status; the body is read but not yet understood."""
+        try:
+            reply = await self._pool.exchange(method, url, body, headers, timeout)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            if self._closed:
+                raise SessionError("the session was closed while a request was out") from None
+            if isinstance(error, RuntimeError):
+                raise
+            verdict, reason = judge_error(error)
+            return _Outcome(verdict, reason)
+        status = reply.status
+        if 200 <= status < 300:
+            return _Outcome(Verdict.DONE, "", reply)
+        retry_after = parse_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+        verdict = judge_status(status, retry_after=retry_after)
+        return _Outcome(verdict, f"the server answered {status}", reply, None, retry_after)
+
+    def _read(self, shape: Shape, outcome: _Outcome) -> None:
+        """Parse the body of a 2xx; one that is not what the operation answers with leaves the outcome unknown."""
+        assert outcome.reply is not None
+        body = outcome.reply.body
+        if shape is Shape.NOTHING:
+            return
+        if not body.strip():
+            if shape is not Shape.ANY:
+                outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the answer's body is empty"
+            return
+        try:
+            data = self.codec.loads(body)
+        except ValueError:
+            outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the answer's body is not JSON"
+            return
+        if shape is Shape.RECORD:
+            fits = isinstance(data, dict) and isinstance(data.get("id"), str)
+        elif shape is Shape.OBJECT:
+            fits = isinstance(data, dict)
+        else:
+            fits = shape is Shape.ANY or isinstance(data, list)
+        if fits:
+            outcome.data = data
+        else:
+            outcome.verdict, outcome.reason = Verdict.UNKNOWN, f"the answer's body is not {shape.value}"
+
+    def _report(self, request: Request, token: Token, ticket: int, outcome: _Outcome) -> None:
+        """Tell the limiter and the token how it went."""
+        verdict = outcome.verdict
+        now = self._clock()
+        if verdict is Verdict.THROTTLED:
+            self.limiter.throttle(ticket, now, outcome.retry_after, overloaded=outcome.status == 503)
+            return
+        if outcome.reply is not None:
+            self.limiter.passed(ticket, now)
+        if verdict is Verdict.DONE:
+            token.proved = True
+        elif verdict is Verdict.UNKNOWN:
+            request.unknown = True
+
+    def _observe(self, line: RequestLine, number: int, outcome: _Outcome, started: float, body: bytes | None) -> None:
+        """Log the attempt and hand it to the hook; templates and numbers only."""
+        if self._on_attempt is None and not _log.isEnabledFor(logging.DEBUG):
+            return
+        seconds = self._clock() - started
+        verdict = outcome.verdict.value
+        _log.debug(
+            "%s %s: %s %s, attempt %d, %.1f ms",
+            line.method,
+            line.template,
+            outcome.status if outcome.reply is not None else "no answer:",
+            verdict,
+            number,
+            seconds * 1000.0,
+        )
+        if self._on_attempt is not None:
+            received = 0 if outcome.reply is None else len(outcome.reply.body)
+            attempt = Attempt(line, number, verdict, outcome.status, seconds, len(body or b""), received)
+            try:
+                self._on_attempt(attempt)
+            except Exception as error:
+                _log.error("the on_attempt hook failed (%s)", type(error).__name__)
+
+    def _error(self, request: Request, outcome: _Outcome) -> RequestError:
+        """Build the error for an attempt that was the last."""
+        operation, verdict, status = request.operation, outcome.verdict, outcome.status
+        body = None if outcome.reply is None else outcome.reply.body
+        common: dict[str, Any] = {
+            "request": operation.line,
+            "status": status,
+            "errors": self._items(body) if status is not None and not 200 <= status < 300 else (),
+            "body": body,
+            "attempts": request.attempts,
+        }
+        if verdict is Verdict.REJECTED:
+            assert status is not None
+            return rejection(status)(outcome.reason, **common)
+        if verdict is Verdict.UNAUTHORIZED:
+            return AuthenticationError("the server refused the token (401)", **common)
+        if verdict is Verdict.THROTTLED:
+            return RateLimitedError(outcome.reason, retry_after=self.limiter.closed_for(self._clock()), **common)
+        if verdict is Verdict.NOT_SENT and not (request.unknown and operation.repeat is not Repeat.SAFE):
+            return ConnectError(outcome.reason, **common)
+        if operation.repeat is not Repeat.SAFE:
+            return OutcomeUnknownError(outcome.reason, **common)
+        if status is None:
+            return ConnectionLostError(outcome.reason, **common)
+        return (DecodeError if 200 <= status < 300 else ServerError)(outcome.reason, **common)
+
+    def _items(self, body: bytes | None) -> tuple[Any, ...]:
+        try:
+            return error_items(self.codec.loads(body or b""))
+        except ValueError:
+            return ()
+
+    async def _fetch_token(self) -> Token:
+        """Ask for a token, once: without slot or rate, and without a retry, which is the callers'."""
+        line = CREATE_TOKEN.line
+        body = self.codec.encode({"secret": self.settings.secret_key})
+        started = self._clock()
+        headers: CIMultiDict[str] = CIMultiDict({_CONTENT_TYPE: "application/json"})
+        timeout = min(self.settings.timeout, _TOKEN_TIMEOUT)
+        outcome = await self._exchange(CREATE_TOKEN.method, self._token_url, body, headers, timeout)
+        if outcome.verdict is Verdict.DONE:
+            self._read(CREATE_TOKEN.answer, outcome)
+        self._observe(line, 1, outcome, started, body)
+        status = outcome.status
+        if outcome.verdict is Verdict.DONE and outcome.reply is not None:
+            value = outcome.data.get("token")
+            if isinstance(value, str) and value.isascii() and value.isprintable() and value:
+                life = token_life(value, outcome.reply.headers.get("Date"))
+                return Token(value, received_at=self._clock(), life=life)
+            outcome.reason = "the answer holds no token"
+        # The body of a token call is not kept: whatever it is, it is about credentials.
+        if status in (400, 401, 403):
+            raise AuthenticationError(f"the server refused the credentials ({status})", request=line, status=status)
+        raise TokenUnavailableError(
+            f"no token could be fetched: {outcome.reason}",
+            request=line,
+            status=status,
+            attempts=1,
+            retry_after=outcome.retry_after,
+        )
