@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 
-__all__ = ["format_date", "format_datetime", "format_time", "parse_date", "parse_datetime", "parse_time"]
+__all__ = [
+    "format_date",
+    "format_datetime",
+    "format_time",
+    "from_timestamp",
+    "parse_date",
+    "parse_datetime",
+    "parse_time",
+]
 
 
 def format_datetime(value: datetime) -> str:
@@ -76,3 +84,12 @@ def parse_time(text: str) -> time:
         ValueError: not a time of day.
     """
     return time.fromisoformat(text)
+
+
+def from_timestamp(seconds: float) -> datetime:
+    """Return the aware UTC datetime of a moment.
+
+    Args:
+        seconds: Wall-clock seconds since 1970.
+    """
+    return datetime.fromtimestamp(seconds, UTC)

@@ -2,17 +2,23 @@
 
 No task, future or list per row: memory is bounded by the number of workers, not by the input. Each row that is pulled
 gets exactly one outcome, whatever happens: the counts of a `Report` add up to the rows that were pulled.
+
+A row takes this way: pulled, sent, and either it has its outcome, or nobody knows. Without keys such a row is
+``unknown`` for good; with them it is parked (see `exactly`), and the worker goes on with the next.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from welkin_async.bulk.channel import Channel
+from welkin_async.bulk.exactly import Exactly
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
+from welkin_async.bulk.reconcile import Decision, Parked
+from welkin_async.bulk.source import Source
 from welkin_async.errors import (
     AuthenticationError,
     ConnectError,
@@ -57,15 +63,16 @@ class Action(Protocol[RowT_contra, R_co]):
 class _Worker:
     """What one worker is at; read by whoever stops the import."""
 
-    __slots__ = ("busy", "delivering", "index", "request", "row", "task")
+    __slots__ = ("again", "delivering", "index", "request", "row", "started", "task")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
-        self.busy = False
         self.delivering = False
         self.index = -1
         self.row: Any = None
         self.request: Request | None = None
+        self.started = 0.0
+        self.again: Parked | None = None
 
 
 class Engine(Generic[RowT, R]):
@@ -80,6 +87,12 @@ class Engine(Generic[RowT, R]):
         fail_fast: Whether to stop at the first row that is not created.
         on_progress: Called with a snapshot about four times a second, and at the end.
         drain: Seconds that requests on the wire are given when the import stops early.
+        exactly: Looks rows up whose outcome is unknown; None to report them as they are.
+
+    Attributes:
+        report: Counts so far.
+        error: Why the import stopped early, or None.
+        unfinished: Outcomes that no consumer took.
     """
 
     def __init__(
@@ -93,32 +106,25 @@ class Engine(Generic[RowT, R]):
         fail_fast: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
         drain: float,
+        exactly: Exactly | None = None,
     ) -> None:
         if concurrency < 1:
             raise InvalidInputError("concurrency is at least 1")
         self._action = action
+        self._source = Source(rows)
         self._channel = channel
         self._window = window
         self._fail_fast = fail_fast
         self._on_progress = on_progress
         self._drain = drain + _DRAIN_MARGIN
-        self._sync: Iterator[RowT] | None = None
-        self._async: AsyncIterator[RowT] | None = None
-        if isinstance(rows, AsyncIterable):
-            self._async = aiter(rows)
-        elif isinstance(rows, Iterable):
-            self._sync = iter(rows)
-        else:
-            raise InvalidInputError("rows is an iterable or an async iterable")
-        self._pulling = asyncio.Lock()
-        self._advance = asyncio.Event()
-        self._total = len(rows) if isinstance(rows, Sized) else None
+        self._exactly = exactly
         self._workers = [_Worker() for _ in range(concurrency)]
-        self._pulled = 0
+        self._idle = asyncio.Event()
+        self._books: asyncio.Task[None] | None = None
         self._stopping = False
         self._left = False
-        self._started = time.monotonic()
-        self._next_progress = self._started + _PROGRESS_EVERY
+        self._started = 0.0
+        self._next_progress = 0.0
         self.report = Report()
         self.error: BaseException | None = None
         self.unfinished: list[Outcome[RowT, R]] = []
@@ -127,18 +133,20 @@ class Engine(Generic[RowT, R]):
         """Set the workers going, on the running loop."""
         self._started = time.monotonic()
         self._next_progress = self._started + _PROGRESS_EVERY
-        self._running = len(self._workers)
+        if self._exactly is not None:
+            self._exactly.start(self._decided, self._fail)
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._run(worker), name=f"welkin_async bulk worker {number}")
+        self._books = asyncio.create_task(self._close_books(), name="welkin_async bulk")
 
     async def wait(self) -> None:
-        """Wait until every worker is done; a caller's cancellation ends the import at once."""
+        """Wait until every row has its outcome; a caller's cancellation ends the import at once."""
+        assert self._books is not None
         try:
-            await asyncio.wait(self._tasks())
+            await asyncio.wait((self._books,))
         except asyncio.CancelledError:
             await self.cancel()
             raise
-        self.finish()
 
     async def leave(self) -> None:
         """Stop pulling, drain what is on the wire, and keep what nobody will take."""
@@ -153,46 +161,56 @@ class Engine(Generic[RowT, R]):
         """End at once: what was on the wire is unknown."""
         self._left = True
         self._stopping = True
-        for task in self._tasks():
-            task.cancel()
+        self._cancel_workers()
         await self._drained()
-
-    def finish(self) -> None:
-        """Close the books: the time, and the last snapshot."""
-        self.report.seconds = time.monotonic() - self._started
-        if self._on_progress is not None:
-            self._on_progress(self.report.progress(self._total, self.report.seconds))
 
     def advanced(self) -> None:
         """Note that the consumer took an outcome, so that pulling may go on."""
-        self._advance.set()
+        if self._window:
+            self._idle.set()
 
-    def _tasks(self) -> list[asyncio.Task[None]]:
-        return [worker.task for worker in self._workers if worker.task is not None]
+    def _cancel_workers(self) -> None:
+        for worker in self._workers:
+            if worker.task is not None:
+                worker.task.cancel()
 
     async def _drained(self) -> None:
-        """Wait for the workers, in spite of the caller's cancellation: no task is left behind."""
-        waiting = asyncio.ensure_future(self._settle())
+        """Wait for the end in spite of the caller's cancellation: no task is left behind."""
+        books = self._books
+        assert books is not None
+        deadline = time.monotonic() + self._drain
         cancelled = False
-        while not waiting.done():
+        while not books.done():
             try:
-                await asyncio.shield(waiting)
+                patience = max(0.0, deadline - time.monotonic())
+                await asyncio.wait((books,), timeout=patience if patience else None)
+                if not books.done():
+                    self._cancel_workers()
             except asyncio.CancelledError:
                 cancelled = True
-                for task in self._tasks():
-                    task.cancel()
+                self._cancel_workers()
         if self._channel is not None:
             self.unfinished = [*self._channel.drain(), *self.unfinished]
-        self.finish()
         if cancelled:
             raise asyncio.CancelledError
 
-    async def _settle(self) -> None:
-        _, pending = await asyncio.wait(self._tasks(), timeout=self._drain)
-        for task in pending:
-            task.cancel()
-        if pending:
-            await asyncio.wait(pending)
+    async def _close_books(self) -> None:
+        """See the workers off, then the rows that are still parked, then the last sweep."""
+        await asyncio.wait([worker.task for worker in self._workers if worker.task is not None])
+        if self._exactly is not None:
+            for parked in await self._exactly.finish(sweep=not self._stopping):
+                await self._resolve(_unknown(parked))
+            self.report.doubled = len(self._exactly.doubles)
+            self.report.lookups = self._exactly.lookups
+        if self._channel is not None:
+            self._channel.close()
+        self.report.seconds = time.monotonic() - self._started
+        if self._on_progress is not None:
+            self._on_progress(self.report.progress(self._source.total, self.report.seconds))
+
+    def _fail(self, error: WelkinError) -> None:
+        """Stop the import because of something no single row is to blame for."""
+        self._stop(error)
 
     def _stop(self, error: BaseException | None = None) -> None:
         """Pull no more; let requests on the wire end, and give up those that still wait to be sent."""
@@ -214,95 +232,153 @@ class Engine(Generic[RowT, R]):
     async def _run(self, worker: _Worker) -> None:
         """Work until the source is at its end or the import stops."""
         try:
-            while not self._stopping and await self._pull(worker):
+            while not self._stopping and await self._next(worker):
                 outcome = await self._outcome(worker)
-                worker.busy = False
-                self._count(outcome)
-                if self._left:
-                    self.unfinished.append(outcome)
-                elif self._channel is not None:
-                    await self._deliver(worker, self._channel, outcome)
-                elif outcome.attempts == 0:
-                    await asyncio.sleep(0)  # rows that are never sent must not keep the loop from everything else
+                worker.request = None
+                if outcome is not None:
+                    await self._settle(worker, outcome)
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
         except BaseException as error:
             self._stop(error)
         finally:
-            self._running -= 1
-            if self._running == 0 and self._channel is not None:
-                self._channel.close()
+            self._idle.set()
 
-    async def _pull(self, worker: _Worker) -> bool:
-        """Take the next row; an exception of the source stops the import."""
-        if self._window:
-            while self._channel is not None and self._pulled - self._channel.taken >= self._window:
-                self._advance.clear()
-                await self._advance.wait()
-        try:
-            if self._sync is not None:
-                row = next(self._sync)
-            else:
-                assert self._async is not None
-                async with self._pulling:
-                    if self._stopping:
-                        return False
-                    row = await anext(self._async)
-                    self._take(worker, row)
+    async def _next(self, worker: _Worker) -> bool:
+        """Take a row that is to be sent again, or the next of the source; False when there is neither."""
+        exactly = self._exactly
+        while True:
+            if exactly is not None and exactly.again:
+                worker.again = parked = exactly.again.popleft()
+                worker.index, worker.row = parked.index, parked.row
+                return True
+            if not self._held():
+                pulled = await self._source.pull()
+                if pulled is not None:
+                    worker.index, worker.row = pulled
+                    worker.again = None
                     return True
-        except (StopIteration, StopAsyncIteration):
-            return False
-        self._take(worker, row)
-        return True
+                if exactly is None or not exactly.busy:
+                    self._idle.set()
+                    return False
+            if self._stopping:
+                return False
+            self._idle.clear()
+            await self._idle.wait()
 
-    def _take(self, worker: _Worker, row: RowT) -> None:
-        worker.index = self._pulled
-        worker.row = row
-        worker.request = None
-        worker.busy = True
-        self._pulled += 1
+    def _held(self) -> bool:
+        """Tell whether pulling has run far enough ahead, of the consumer or of the look-ups."""
+        if self._exactly is not None and self._exactly.full:
+            return True
+        channel = self._channel
+        return bool(self._window and channel and self._source.pulled - channel.taken >= self._window)
 
-    async def _outcome(self, worker: _Worker) -> Outcome[RowT, R]:
-        """Do what is to be done with the worker's row."""
+    async def _settle(self, worker: _Worker, outcome: Outcome[RowT, R]) -> None:
+        """Count an outcome and hand it on."""
+        self._count(outcome)
+        if self._left:
+            self.unfinished.append(outcome)
+        elif self._channel is not None:
+            worker.delivering = True
+            try:
+                await self._channel.put(outcome)
+            except asyncio.CancelledError:
+                self.unfinished.append(outcome)
+                raise
+            finally:
+                worker.delivering = False
+        elif outcome.attempts == 0:
+            await asyncio.sleep(0)  # rows that are never sent must not keep the loop from everything else
+
+    async def _resolve(self, outcome: Outcome[RowT, R]) -> None:
+        """Count an outcome that no worker brings."""
+        self._count(outcome)
+        if self._left or self._channel is None:
+            if self._left:
+                self.unfinished.append(outcome)
+        else:
+            try:
+                await self._channel.put(outcome)
+            except asyncio.CancelledError:
+                self.unfinished.append(outcome)
+                raise
+        self._idle.set()
+
+    async def _outcome(self, worker: _Worker) -> Outcome[RowT, R] | None:
+        """Do what is to be done with the worker's row; None where it was parked."""
         request: Request | None = None
-        error: WelkinError | None
+        worker.started = time.time()
         try:
             worker.request = request = self._action.request(worker.row)
             answer = await self._action.send(request)
             record = self._action.record(answer)
-            return Outcome(worker.index, worker.row, Status.CREATED, record, None, request.attempts)
         except RequestError as failure:
-            error = failure
+            error: WelkinError = failure
             status = _status(failure)
             if isinstance(failure, AuthenticationError):
                 self._stop(failure)
+            elif self._parked(worker, request, status, failure):
+                return None
         except InvalidInputError as failure:
             error, status = failure, Status.FAILED
         except SessionError as failure:
             error, status = failure, _abandoned(request)
             self._stop(failure)
         except asyncio.CancelledError:
-            self._abandon(worker, request, None)
-            raise
+            if not self._stopping:
+                raise
+            task = asyncio.current_task()
+            if task is not None and not self._left:
+                task.uncancel()  # the row's outcome is still to be delivered to who listens
+            return self._abandon(worker, request, None)
         except BaseException as failure:
-            self._abandon(worker, request, failure)
-            raise
-        return Outcome(worker.index, worker.row, status, None, error, request.attempts if request else 0)
+            outcome = self._abandon(worker, request, failure)
+            self._stop(failure)
+            return outcome
+        else:
+            if self._exactly is not None:
+                self._exactly.created(worker.row, record)
+            return Outcome(worker.index, worker.row, Status.CREATED, record, None, _attempts(worker))
+        return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
-    def _abandon(self, worker: _Worker, request: Request | None, failure: BaseException | None) -> None:
+    def _parked(self, worker: _Worker, request: Request | None, status: Status, failure: RequestError) -> bool:
+        """Park a row that may be on the server, so that it is looked for before anything else is done with it."""
+        exactly, again = self._exactly, worker.again
+        if exactly is None or request is None or self._stopping or (status is not Status.UNKNOWN and again is None):
+            return False
+        exactly.park(worker.index, worker.row, request, worker.started, failure, again)
+        return True
+
+    def _abandon(self, worker: _Worker, request: Request | None, failure: BaseException | None) -> Outcome[RowT, R]:
         """Account for a row whose worker was cancelled or met a bug: nobody else will."""
-        status = _abandoned(request)
+        status = Status.UNKNOWN if worker.again is not None else _abandoned(request)
         reason = "the import was stopped" if failure is None else f"the import broke ({type(failure).__name__})"
-        error: WelkinError | None = None
-        if request is not None:
+        error: WelkinError
+        if request is None:
+            error = InvalidInputError(f"{reason} before a request was made")
+        else:
             kind = OutcomeUnknownError if status is Status.UNKNOWN else ConnectError
             where = "while the request was out" if status is Status.UNKNOWN else "before the request was sent"
             error = kind(f"{reason} {where}", request=request.operation.line, attempts=request.attempts)
-        attempts = request.attempts if request else 0
-        outcome: Outcome[RowT, R] = Outcome(worker.index, worker.row, status, None, error, attempts)
-        self._count(outcome)
-        self.unfinished.append(outcome)
+        return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
+
+    async def _decided(self, parked: Parked, decision: Decision, record: Any) -> None:
+        """Carry out what a look-up decided about a parked row."""
+        if decision is Decision.RESEND:
+            self._idle.set()
+            return
+        if decision is Decision.ADOPT:
+            outcome: Outcome[RowT, R] = Outcome(
+                parked.index, parked.row, Status.CREATED, record, None, parked.attempts, adopted=True
+            )
+        elif decision is Decision.CONFLICT:
+            outcome = Outcome(parked.index, parked.row, Status.CONFLICT, record, parked.error, parked.attempts)
+        elif decision is Decision.REJECT:
+            outcome = Outcome(parked.index, parked.row, Status.REJECTED, None, parked.rejection, parked.attempts)
+        else:
+            outcome = _unknown(parked)
+        await self._resolve(outcome)
 
     def _count(self, outcome: Outcome[RowT, R]) -> None:
         self.report.count(outcome)
@@ -312,17 +388,7 @@ class Engine(Generic[RowT, R]):
             now = time.monotonic()
             if now >= self._next_progress:
                 self._next_progress = now + _PROGRESS_EVERY
-                self._on_progress(self.report.progress(self._total, now - self._started))
-
-    async def _deliver(self, worker: _Worker, channel: Channel, outcome: Outcome[RowT, R]) -> None:
-        worker.delivering = True
-        try:
-            await channel.put(outcome)
-        except asyncio.CancelledError:
-            self.unfinished.append(outcome)
-            raise
-        finally:
-            worker.delivering = False
+                self._on_progress(self.report.progress(self._source.total, now - self._started))
 
 
 def _status(error: RequestError) -> Status:
@@ -337,3 +403,13 @@ def _status(error: RequestError) -> Status:
 def _abandoned(request: Request | None) -> Status:
     """Return where a row stands whose request was broken off."""
     return Status.UNKNOWN if request is not None and (request.unknown or request.on_wire) else Status.FAILED
+
+
+def _attempts(worker: _Worker) -> int:
+    """Return how many requests went out for the worker's row, those before it was parked included."""
+    now = 0 if worker.request is None else worker.request.attempts
+    return now if worker.again is None else now + worker.again.attempts
+
+
+def _unknown(parked: Parked) -> Outcome[Any, Any]:
+    return Outcome(parked.index, parked.row, Status.UNKNOWN, None, parked.error, parked.attempts)

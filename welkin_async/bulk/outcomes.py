@@ -25,6 +25,8 @@ class Status(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+    SKIPPED = "skipped"
 
 
 @attrs.frozen(repr=False)
@@ -54,10 +56,13 @@ class Outcome(Generic[RowT, R]):
         index: The row's position in the source, from 0.
         row: The row as it was given.
         status: ``created``; ``rejected``: the server refused it; ``failed``: the server never accepted it, because it
-            could not be sent; ``unknown``: it may or may not be on the server.
+            could not be sent; ``unknown``: it may or may not be on the server; ``conflict``: a record with its key is
+            there, but with other fields, or older than the import; ``skipped``: done in an earlier run.
         record: The record as the server answered, where it is created.
         error: What went wrong, where it is not.
         attempts: How many requests went out for it.
+        adopted: Whether it was found on the server after an attempt whose outcome was unknown.
+        altered: The fields that the server dropped or changed, by name.
     """
 
     index: int
@@ -66,6 +71,8 @@ class Outcome(Generic[RowT, R]):
     record: R | None
     error: WelkinError | None
     attempts: int
+    adopted: bool = False
+    altered: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show position and status: the row and the record may be a patient's."""
@@ -82,6 +89,10 @@ class Progress:
         rejected: Rows the server refused.
         failed: Rows that could not be sent.
         unknown: Rows that may or may not be on the server.
+        conflict: Rows whose key is on the server with something else.
+        skipped: Rows done in an earlier run.
+        adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
+        altered: Rows among the created of which the server dropped or changed a field.
         attempts: Requests that went out.
         retried: Requests beyond the first of each row.
         seconds: Since the start.
@@ -92,6 +103,10 @@ class Progress:
     rejected: int
     failed: int
     unknown: int
+    conflict: int
+    skipped: int
+    adopted: int
+    altered: int
     attempts: int
     retried: int
     seconds: float
@@ -99,7 +114,7 @@ class Progress:
     @property
     def rows(self) -> int:
         """How many rows have their outcome."""
-        return self.created + self.rejected + self.failed + self.unknown
+        return self.created + self.rejected + self.failed + self.unknown + self.conflict + self.skipped
 
 
 @attrs.define(kw_only=True)
@@ -111,40 +126,60 @@ class Report:
         rejected: Rows the server refused.
         failed: Rows that could not be sent.
         unknown: Rows that may or may not be on the server.
+        conflict: Rows whose key is on the server with something else.
+        skipped: Rows done in an earlier run.
+        adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
+        altered: Rows among the created of which the server dropped or changed a field.
         attempts: Requests that went out.
         retried: Requests beyond the first of each row.
         seconds: How long it took.
+        doubled: Keys that are on the server more than once.
+        lookups: Listings made to look rows up.
     """
 
     created: int = 0
     rejected: int = 0
     failed: int = 0
     unknown: int = 0
+    conflict: int = 0
+    skipped: int = 0
+    adopted: int = 0
+    altered: int = 0
     attempts: int = 0
     retried: int = 0
     seconds: float = 0.0
+    doubled: int = 0
+    lookups: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows have their outcome."""
-        return self.created + self.rejected + self.failed + self.unknown
+        return self.created + self.rejected + self.failed + self.unknown + self.conflict + self.skipped
 
     @property
     def complete(self) -> bool:
-        """Whether every row was created."""
-        return self.created == self.rows
+        """Whether every row is on the server once, as it was sent."""
+        return self.created + self.skipped == self.rows and not self.altered and not self.doubled
 
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one outcome."""
         status = outcome.status
         if status is Status.CREATED:
             self.created += 1
+            if outcome.adopted:
+                self.adopted += 1
+            if outcome.altered:
+                self.altered += 1
         elif status is Status.REJECTED:
             self.rejected += 1
         elif status is Status.FAILED:
             self.failed += 1
-        else:
+        elif status is Status.UNKNOWN:
             self.unknown += 1
+        elif status is Status.CONFLICT:
+            self.conflict += 1
+        else:
+            self.skipped += 1
         attempts = outcome.attempts
         self.attempts += attempts
         if attempts > 1:
@@ -163,6 +198,10 @@ class Report:
             rejected=self.rejected,
             failed=self.failed,
             unknown=self.unknown,
+            conflict=self.conflict,
+            skipped=self.skipped,
+            adopted=self.adopted,
+            altered=self.altered,
             attempts=self.attempts,
             retried=self.retried,
             seconds=seconds,

@@ -53,6 +53,11 @@ class CdtBody(Record):
         body = self._raw.get("jsonBody") or {}
         return MappingProxyType({name: value for name, value in body.items() if name not in SYSTEM_FIELDS})
 
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The whole ``jsonBody`` as it was received, system fields included."""
+        return MappingProxyType(self._raw.get("jsonBody") or {})
+
     def __getitem__(self, name: str) -> Any:
         """Return a field of ``jsonBody`` as it was received.
 

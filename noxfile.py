@@ -1,0 +1,65 @@
+"""Everything a developer or CI runs, by name: ``nox -l`` lists it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests", "lint", "types"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+SUPPORTED = ["3.11", "3.12", "3.13"]
+EXTRAS = ".[speed,cli,parquet,store]"
+
+
+def group(name: str) -> list[str]:
+    """Return the packages of a dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def present(version: str) -> bool:
+    """Tell whether an interpreter is here and starts: a version manager's stand-in may be on the path and fail."""
+    command = shutil.which(f"python{version}")
+    return command is not None and subprocess.run([command, "--version"], capture_output=True).returncode == 0
+
+
+@nox.session(python=[version for version in SUPPORTED if present(version)])
+def tests(session: nox.Session) -> None:
+    """Run the tests in development mode, with every warning an error."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-X", "dev", "-W", "error", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and docstrings."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("interrogate", "--quiet", "welkin_async")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy and pyright."""
+    session.install("-e", EXTRAS, *group("test"), *group("types"), "nox")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Import generated records into a local server, walk them back, and count."""
+    session.install(".[cli,speed]")
+    session.run("welkin-async", "demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare speed side by side with what one would write by hand, and with other clients."""
+    session.install("-e", EXTRAS, *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)

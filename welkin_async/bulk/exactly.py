@@ -1,0 +1,216 @@
+"""Exactly once: parking, proof, look-ups and the last sweep, put together for the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import attrs
+
+from welkin_async.bulk.keys import CdtKeys
+from welkin_async.bulk.outcomes import CdtRow
+from welkin_async.bulk.proof import Proof, ProofError, Standing
+from welkin_async.bulk.reconcile import Decision, Parked, Reconciler
+from welkin_async.errors import RejectedError, RequestError, WelkinError
+from welkin_async.models.cdts import CdtRecord
+from welkin_async.request import Request
+
+__all__ = ["Double", "Exactly"]
+
+_SWEEP_TRIES = 20
+_SWEEP_PAUSE = 0.5  # seconds between two tries at a patient whose listing fails
+
+
+@attrs.frozen(repr=False)
+class Double:
+    """A key that is on the server more than once. Never hidden, never removed unasked.
+
+    Attributes:
+        patient: Whose records they are.
+        key: What they carry in the key field.
+        reported: The id that was reported as created; None where the row is not reported so.
+        ids: The ids of all, oldest first.
+        records: The records.
+    """
+
+    patient: str
+    key: str
+    reported: str | None
+    ids: tuple[str, ...]
+    records: tuple[CdtRecord, ...]
+
+    def __repr__(self) -> str:
+        """Show the count alone."""
+        return f"<Double of {len(self.ids)} records>"
+
+
+class Exactly:
+    """Keeps track of every row that may be on the server without our knowing.
+
+    Args:
+        keys: Gives rows their keys and finds records by them.
+        settle: Seconds for which a key must stay absent before the row is sent again.
+        final_settle: Seconds after the last unknown outcome before the last sweep.
+        room: How many rows may be parked before pulling stops.
+
+    Attributes:
+        again: Rows that were found absent, to be sent again by the next free worker.
+        doubles: What the last sweep found.
+    """
+
+    def __init__(self, keys: CdtKeys, *, settle: float, final_settle: float, room: int) -> None:
+        self._keys = keys
+        self._settle = settle
+        self._final_settle = final_settle
+        self._room = room
+        self.proof = Proof(keys, keys.field, patience=final_settle)
+        self.again: deque[Parked] = deque()
+        self.doubles: list[Double] = []
+        self._ever: dict[str, dict[str, str | None]] = {}
+        self._first_sent = time.time()
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(
+        self,
+        decided: Callable[[Parked, Decision, Any], Awaitable[None]],
+        fail: Callable[[WelkinError], None],
+    ) -> None:
+        """Begin, on the running loop.
+
+        Args:
+            decided: Carries out a decision about a parked row.
+            fail: Stops the import.
+        """
+        self._decided = decided
+        self._fail = fail
+        self._reconciler = Reconciler(
+            self._keys,
+            self._on_decision,
+            settle=self._settle,
+            final_settle=self._final_settle,
+            room=self._room,
+            armed=lambda: self.proof.armed,
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether a row is still parked or about to be sent again."""
+        return bool(self._reconciler.pending or self.again)
+
+    @property
+    def full(self) -> bool:
+        """Whether pulling must wait for look-ups."""
+        return self._reconciler.full
+
+    @property
+    def lookups(self) -> int:
+        """How many listings were made."""
+        return self._reconciler.lookups
+
+    def created(self, row: CdtRow, record: CdtRecord) -> None:
+        """Take note of a created record; the first one is the proof."""
+        if self.proof.standing is Standing.UNPROVED:
+            if self.proof.begin(record, str(row.patient_id), self._keys.key(row)):
+                self._watch = asyncio.create_task(self._watch_proof(), name="welkin_async bulk proof watch")
+            else:
+                self._proof_failed()
+        patient = self._ever.get(str(row.patient_id))
+        if patient is not None and (key := self._keys.key(row)) in patient:
+            patient[key] = record.id
+
+    def park(
+        self, index: int, row: CdtRow, request: Request, sent_at: float, error: RequestError, again: Parked | None
+    ) -> None:
+        """Park a row.
+
+        Args:
+            index: Its position.
+            row: The row.
+            request: Its last request.
+            sent_at: Wall-clock seconds before that request.
+            error: How it ended.
+            again: What it was parked as before, where this was not the first time.
+        """
+        now = time.monotonic()
+        if again is None:
+            patient, key = str(row.patient_id), self._keys.key(row)
+            self._ever.setdefault(patient, {})[key] = None
+            parked = Parked(index, row, patient, key, sent_at, now, request.attempts, error)
+        else:
+            parked = again
+            parked.attempts += request.attempts
+            parked.rejection = error if isinstance(error, RejectedError) else None
+            if request.unknown:
+                parked.since, parked.error = now, error
+        self._reconciler.park(parked)
+
+    async def finish(self, *, sweep: bool) -> list[Parked]:
+        """Stop looking, and make the last sweep.
+
+        Args:
+            sweep: Whether to look for doubled keys; it is left out where the import was stopped.
+
+        Returns:
+            The rows that are not decided: parked, or waiting to be sent again.
+        """
+        left = [*await self._reconciler.aclose(), *self.again]
+        self.again.clear()
+        if sweep and self._ever:
+            await self._sweep()
+        await self.proof.aclose()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait((self._watch,))
+        return left
+
+    async def _on_decision(self, parked: Parked, decision: Decision, record: CdtRecord | None) -> None:
+        if record is not None:
+            self.proof.confirm()
+        if decision is Decision.RESEND:
+            parked.resends += 1
+            self.again.append(parked)
+        elif decision is Decision.ADOPT and record is not None:
+            self._ever[parked.patient][parked.key] = record.id
+        await self._decided(parked, decision, record)
+
+    async def _watch_proof(self) -> None:
+        await self.proof.wait()
+        if self.proof.standing is Standing.FAILED:
+            self._proof_failed()
+        else:
+            self._reconciler.settle = max(self._reconciler.settle, self.proof.settle)
+
+    def _proof_failed(self) -> None:
+        self._fail(self.proof.error or ProofError("the key could not be proved"))
+
+    async def _sweep(self) -> None:
+        """List every patient that ever had an unknown row once more, and name the keys that are there twice."""
+        await asyncio.sleep(max(0.0, self._reconciler.last_unknown + self._final_settle - time.monotonic()))
+        for patient, keys in self._ever.items():
+            listed = await self._swept(patient)
+            by_key: dict[str, list[CdtRecord]] = {}
+            for record in listed:
+                key = self._keys.key_of(record)
+                if key in keys:
+                    by_key.setdefault(key, []).append(record)
+            for key, records in by_key.items():
+                if len(records) > 1:
+                    ids = tuple(record.id for record in records)
+                    self.doubles.append(Double(patient, key, keys[key], ids, tuple(records)))
+
+    async def _swept(self, patient: str) -> Sequence[CdtRecord]:
+        """List a patient completely, however often it takes within reason."""
+        error: RequestError | None = None
+        for _ in range(_SWEEP_TRIES):
+            try:
+                listed = await self._keys.listing(patient, self._first_sent)
+            except RequestError as failure:
+                error, listed = failure, None
+            if listed is not None:
+                return listed
+            await asyncio.sleep(_SWEEP_PAUSE)
+        self._fail(error or ProofError("the last sweep could not list a patient's records completely"))
+        return ()

@@ -1,0 +1,72 @@
+"""Where rows come from: an iterable or an async iterable, pulled by many workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
+from typing import Generic, TypeVar
+
+from welkin_async.errors import InvalidInputError
+
+__all__ = ["Source"]
+
+RowT = TypeVar("RowT")
+
+
+class Source(Generic[RowT]):
+    """Hands out each row with its position, in order, to whoever asks.
+
+    Args:
+        rows: An iterable, read on the event loop, or an async iterable, asked by one worker at a time.
+
+    Attributes:
+        pulled: How many rows have been handed out.
+        total: How many there are, or None where the source cannot say.
+        exhausted: Whether it has come to its end.
+    """
+
+    def __init__(self, rows: Iterable[RowT] | AsyncIterable[RowT]) -> None:
+        self._sync: Iterator[RowT] | None = None
+        self._async: AsyncIterator[RowT] | None = None
+        if isinstance(rows, AsyncIterable):
+            self._async = aiter(rows)
+        elif isinstance(rows, Iterable):
+            self._sync = iter(rows)
+        else:
+            raise InvalidInputError("rows is an iterable or an async iterable")
+        self._turn = asyncio.Lock()
+        self.total = len(rows) if isinstance(rows, Sized) else None
+        self.pulled = 0
+        self.exhausted = False
+
+    async def pull(self) -> tuple[int, RowT] | None:
+        """Return the next row and its position, from 0; None at the end.
+
+        Raises:
+            Exception: whatever the source raises; it counts as ended then.
+        """
+        if self.exhausted:
+            return None
+        try:
+            if self._sync is not None:
+                row = next(self._sync)
+            else:
+                assert self._async is not None
+                async with self._turn:
+                    if self.exhausted:
+                        return None
+                    row = await anext(self._async)
+                    # Still within the turn, so that positions go in the order of the rows.
+                    return self._counted(row)
+        except (StopIteration, StopAsyncIteration):
+            self.exhausted = True
+            return None
+        except BaseException:
+            self.exhausted = True
+            raise
+        return self._counted(row)
+
+    def _counted(self, row: RowT) -> tuple[int, RowT]:
+        index = self.pulled
+        self.pulled = index + 1
+        return index, row
