@@ -1,0 +1,141 @@
+"""An outage pauses an import instead of failing its rows.
+
+When so many requests in a row went without an answer, nothing more is sent. A harmless read is tried now and then; once
+it is answered one row goes ahead, and its answer sets the others going. `Breaker` decides; `Outage` waits and reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+from welkin_async.errors import RequestError
+
+__all__ = ["Breaker", "Outage", "State"]
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds between two tries at the server
+
+
+class State(Enum):
+    """How the server is thought to be."""
+
+    UP = "up"
+    DOWN = "down"
+    TRIAL = "trial"
+
+
+class Breaker:
+    """Counts requests without an answer. Pure.
+
+    Args:
+        threshold: How many of them in a row make an outage.
+    """
+
+    def __init__(self, threshold: int) -> None:
+        self._threshold = threshold
+        self._silent = 0
+        self.state = State.UP
+        self.ever_answered = False
+
+    def answered(self) -> None:
+        """Note an answer, whatever it says: the server is there."""
+        self._silent = 0
+        self.ever_answered = True
+        self.state = State.UP
+
+    def silent(self) -> bool:
+        """Note a request without an answer.
+
+        Returns:
+            Whether the server has just come to be thought down.
+        """
+        self._silent += 1
+        was = self.state
+        if was is State.TRIAL or self._silent >= self._threshold:
+            self.state = State.DOWN
+        return self.state is State.DOWN and was is not State.DOWN
+
+    def try_one(self) -> None:
+        """Note that a read was answered: one row may go ahead."""
+        if self.state is State.DOWN:
+            self.state = State.TRIAL
+
+
+class Outage:
+    """Holds workers back while the server is down.
+
+    Args:
+        read: A harmless read; raises `RequestError` while the server is down.
+        threshold: How many requests without an answer make an outage.
+
+    Attributes:
+        seconds: How long the import has been paused in all.
+        count: How many outages there were.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[object]], *, threshold: int) -> None:
+        self._read = read
+        self.breaker = Breaker(threshold)
+        self._way = asyncio.Event()
+        self._way.set()
+        self._trial_taken = False
+        self._task: asyncio.Task[None] | None = None
+        self._since = 0.0
+        self.seconds = 0.0
+        self.count = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether workers must wait."""
+        return self.breaker.state is not State.UP
+
+    async def wait(self) -> None:
+        """Wait until the server is up, or until it is this caller's turn to try."""
+        while self.breaker.state is not State.UP:
+            if self.breaker.state is State.TRIAL and not self._trial_taken:
+                self._trial_taken = True
+                return
+            self._way.clear()
+            await self._way.wait()
+
+    def answered(self) -> None:
+        """Note that a row was answered."""
+        if self.breaker.state is not State.UP:
+            self.seconds += time.monotonic() - self._since
+            self._way.set()
+        self.breaker.answered()
+
+    def silent(self) -> None:
+        """Note that a row went without an answer."""
+        if self.breaker.silent():
+            if self._task is None or self._task.done():
+                self._since = time.monotonic()
+                self.count += 1
+                self._task = asyncio.create_task(self._probe(), name="welkin_async bulk outage")
+
+    async def aclose(self) -> None:
+        """Stop trying."""
+        self._way.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _probe(self) -> None:
+        pause = _FIRST_PAUSE
+        while self.breaker.state is not State.UP:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2.0, _LONGEST_PAUSE)
+            if self.breaker.state is not State.DOWN:
+                if not self._trial_taken:
+                    self._way.set()  # a worker may have come to wait since
+                continue
+            try:
+                await self._read()
+            except RequestError:
+                continue
+            self._trial_taken = False
+            self.breaker.try_one()
+            self._way.set()
+            pause = _FIRST_PAUSE
