@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from welkin_async.bulk.channel import Channel
-from welkin_async.bulk.exactly import Exactly
+from welkin_async.bulk.exactly import Double, Exactly
+from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
 from welkin_async.bulk.reconcile import Decision, Parked
 from welkin_async.bulk.source import Source
@@ -87,7 +88,9 @@ class Engine(Generic[RowT, R]):
         fail_fast: Whether to stop at the first row that is not created.
         on_progress: Called with a snapshot about four times a second, and at the end.
         drain: Seconds that requests on the wire are given when the import stops early.
+        lost: Names the fields of a row that its record does not hold; None to leave it at what was answered.
         exactly: Looks rows up whose outcome is unknown; None to report them as they are.
+        outage: Holds rows back while the server is down; None to let them fail.
 
     Attributes:
         report: Counts so far.
@@ -106,7 +109,9 @@ class Engine(Generic[RowT, R]):
         fail_fast: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
         drain: float,
+        lost: Callable[[RowT, R], tuple[str, ...]] | None = None,
         exactly: Exactly | None = None,
+        outage: Outage | None = None,
     ) -> None:
         if concurrency < 1:
             raise InvalidInputError("concurrency is at least 1")
@@ -117,7 +122,9 @@ class Engine(Generic[RowT, R]):
         self._fail_fast = fail_fast
         self._on_progress = on_progress
         self._drain = drain + _DRAIN_MARGIN
+        self._lost = lost
         self._exactly = exactly
+        self._outage = outage
         self._workers = [_Worker() for _ in range(concurrency)]
         self._idle = asyncio.Event()
         self._books: asyncio.Task[None] | None = None
@@ -164,6 +171,11 @@ class Engine(Generic[RowT, R]):
         self._cancel_workers()
         await self._drained()
 
+    @property
+    def doubles(self) -> Sequence[Double]:
+        """The keys that the last sweep found more than once."""
+        return () if self._exactly is None else self._exactly.doubles
+
     def advanced(self) -> None:
         """Note that the consumer took an outcome, so that pulling may go on."""
         if self._window:
@@ -202,6 +214,9 @@ class Engine(Generic[RowT, R]):
                 await self._resolve(_unknown(parked))
             self.report.doubled = len(self._exactly.doubles)
             self.report.lookups = self._exactly.lookups
+        if self._outage is not None:
+            await self._outage.aclose()
+            self.report.paused = self._outage.seconds
         if self._channel is not None:
             self._channel.close()
         self.report.seconds = time.monotonic() - self._started
@@ -311,7 +326,7 @@ class Engine(Generic[RowT, R]):
         worker.started = time.time()
         try:
             worker.request = request = self._action.request(worker.row)
-            answer = await self._action.send(request)
+            answer = await (self._action.send(request) if self._outage is None else self._send(request, self._outage))
             record = self._action.record(answer)
         except RequestError as failure:
             error: WelkinError = failure
@@ -339,8 +354,30 @@ class Engine(Generic[RowT, R]):
         else:
             if self._exactly is not None:
                 self._exactly.created(worker.row, record)
-            return Outcome(worker.index, worker.row, Status.CREATED, record, None, _attempts(worker))
+            altered = () if self._lost is None else self._lost(worker.row, record)
+            return Outcome(worker.index, worker.row, Status.CREATED, record, None, _attempts(worker), altered=altered)
         return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
+
+    async def _send(self, request: Request, outage: Outage) -> Answer:
+        """Send a row when the server is up; one that could not be sent waits and is sent again."""
+        while True:
+            if outage.held:
+                await outage.wait()
+            try:
+                answer = await self._action.send(request)
+            except AuthenticationError:
+                raise
+            except RequestError as error:
+                if error.status is not None and error.status < 500:
+                    outage.answered()
+                    raise
+                outage.silent()
+                # Where nothing was ever answered the address is wrong rather than the server down.
+                if not isinstance(error, NotSentError) or not outage.breaker.ever_answered or self._stopping:
+                    raise
+            else:
+                outage.answered()
+                return answer
 
     def _parked(self, worker: _Worker, request: Request | None, status: Status, failure: RequestError) -> bool:
         """Park a row that may be on the server, so that it is looked for before anything else is done with it."""

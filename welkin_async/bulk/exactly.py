@@ -11,7 +11,6 @@ from typing import Any
 import attrs
 
 from welkin_async.bulk.keys import CdtKeys
-from welkin_async.bulk.outcomes import CdtRow
 from welkin_async.bulk.proof import Proof, ProofError, Standing
 from welkin_async.bulk.reconcile import Decision, Parked, Reconciler
 from welkin_async.errors import RejectedError, RequestError, WelkinError
@@ -110,7 +109,7 @@ class Exactly:
         """How many listings were made."""
         return self._reconciler.lookups
 
-    def created(self, row: CdtRow, record: CdtRecord) -> None:
+    def created(self, row: Any, record: Any) -> None:
         """Take note of a created record; the first one is the proof."""
         if self.proof.standing is Standing.UNPROVED:
             if self.proof.begin(record, str(row.patient_id), self._keys.key(row)):
@@ -122,7 +121,7 @@ class Exactly:
             patient[key] = record.id
 
     def park(
-        self, index: int, row: CdtRow, request: Request, sent_at: float, error: RequestError, again: Parked | None
+        self, index: int, row: Any, request: Request, sent_at: float, error: RequestError, again: Parked | None
     ) -> None:
         """Park a row.
 

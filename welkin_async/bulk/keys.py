@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -46,10 +46,10 @@ class CdtKeys:
         scope: The session's scope.
         cdt: The CDT's name.
         field: Which field carries the key.
-        echo: Compares what was sent with what is there.
+        echo: Returns what compares what was sent with what is there, once the formation is known.
     """
 
-    def __init__(self, scope: Scope, cdt: str, field: KeyField, echo: Echo) -> None:
+    def __init__(self, scope: Scope, cdt: str, field: KeyField, echo: Callable[[], Echo]) -> None:
         if field not in ("external_id", "external_guid"):
             raise InvalidInputError("key_field is external_id or external_guid, the system fields that can be written")
         self._scope = scope
@@ -80,14 +80,14 @@ class CdtKeys:
 
     def key_of(self, record: CdtRecord) -> str | None:
         """Return what a record carries in the key field."""
-        value = record[self.field] if self.field in record else None
+        value = record.body.get(self.field)
         if value is None:
             return None
         return _canonical(value) if self.field == "external_guid" else str(value)
 
     def found(self, row: CdtRow, record: CdtRecord) -> Found:
         """Compare a row with the record that carries its key."""
-        equal = not self._echo.lost(plain(self.fields(row)), record.body)
+        equal = not self._echo().lost(plain(self.fields(row)), record.body)
         created = record.created_at
         return Found(record, equal, None if created is None else created.timestamp())
 

@@ -109,11 +109,10 @@ class Outage:
 
     def silent(self) -> None:
         """Note that a row went without an answer."""
-        if self.breaker.silent():
-            if self._task is None or self._task.done():
-                self._since = time.monotonic()
-                self.count += 1
-                self._task = asyncio.create_task(self._probe(), name="welkin_async bulk outage")
+        if self.breaker.silent() and (self._task is None or self._task.done()):
+            self._since = time.monotonic()
+            self.count += 1
+            self._task = asyncio.create_task(self._probe(), name="welkin_async bulk outage")
 
     async def aclose(self) -> None:
         """Stop trying."""

@@ -135,6 +135,7 @@ class Report:
         seconds: How long it took.
         doubled: Keys that are on the server more than once.
         lookups: Listings made to look rows up.
+        paused: Seconds for which the import waited for a server that was down.
     """
 
     created: int = 0
@@ -150,6 +151,7 @@ class Report:
     seconds: float = 0.0
     doubled: int = 0
     lookups: int = 0
+    paused: float = 0.0
 
     @property
     def rows(self) -> int:

@@ -28,10 +28,11 @@ class Source(Generic[RowT]):
     def __init__(self, rows: Iterable[RowT] | AsyncIterable[RowT]) -> None:
         self._sync: Iterator[RowT] | None = None
         self._async: AsyncIterator[RowT] | None = None
-        if isinstance(rows, AsyncIterable):
-            self._async = aiter(rows)
-        elif isinstance(rows, Iterable):
-            self._sync = iter(rows)
+        given: object = rows  # whoever calls without a type checker may pass anything
+        if isinstance(given, AsyncIterable):
+            self._async = aiter(given)
+        elif isinstance(given, Iterable):
+            self._sync = iter(given)
         else:
             raise InvalidInputError("rows is an iterable or an async iterable")
         self._turn = asyncio.Lock()

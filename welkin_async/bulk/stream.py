@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.engine import Engine
+from welkin_async.bulk.exactly import Double
 from welkin_async.bulk.outcomes import Outcome, Report
 from welkin_async.record import Record
 
@@ -29,7 +31,10 @@ class OutcomeStream(Generic[RowT, R]):
         unfinished: After leaving: the outcomes that were not taken from the iteration.
     """
 
-    def __init__(self, engine: Engine[RowT, R], channel: Channel) -> None:
+    def __init__(
+        self, engine: Engine[RowT, R], channel: Channel, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._prepare = prepare
         self._engine = engine
         self._channel = channel
         self._raised = False
@@ -45,8 +50,19 @@ class OutcomeStream(Generic[RowT, R]):
         """After leaving: the outcomes that were not taken from the iteration; bounded by the concurrency."""
         return self._engine.unfinished
 
+    @property
+    def doubles(self) -> Sequence[Double]:
+        """After leaving: the keys that are on the server more than once."""
+        return self._engine.doubles
+
     async def __aenter__(self) -> Self:
-        """Set the workers going."""
+        """Read what the rows are checked against, and set the workers going.
+
+        Raises:
+            RequestError: it could not be read.
+        """
+        if self._prepare is not None:
+            await self._prepare()
         self._engine.start()
         self._entered = True
         return self
