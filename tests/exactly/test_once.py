@@ -148,3 +148,28 @@ async def test_fields_the_formation_does_not_allow_are_refused_before_anything_i
         assert (report.created, report.failed) == (1, 1)
         report = await bulk.create_cdt_records(welkin, "medication", rows, check="off")
         assert (report.created, report.altered) == (2, 1)  # the server drops the unknown field with a 201
+
+
+async def test_doubles_are_removed_only_when_asked(server: Sandbox) -> None:
+    rows = rows_for(server, 60)
+    server.faults.add(Fault(kind=FaultKind.RESET_LATE, operation="cdts.create", after=20, delay=1.6))
+    async with connect(server) as welkin:
+        _, stream = await import_all(welkin, rows, final_settle=2.0, remove_doubles=True)
+    (double,) = stream.doubles
+    assert double.removed == tuple(id for id in double.ids if id != double.reported)
+    assert not server.store.duplicates("medication")
+    assert len(server.store.cdt_records("medication")) == 60
+
+
+@pytest.mark.parametrize(("most", "failed"), [(3, 4), (0.05, 6)])
+async def test_too_many_failures_stop_the_import(server: Sandbox, most: float, failed: int) -> None:
+    (patient,) = server.store.add_patients(1)
+    rows = [
+        bulk.CdtRow(patient, {"medication_name" if number % 10 else "typo": "M"}, key=str(number))
+        for number in range(1000)
+    ]
+    async with connect(server) as welkin:
+        with pytest.raises(bulk.BulkStoppedError) as stopped:
+            await bulk.create_cdt_records(welkin, "medication", rows, concurrency=1, max_failures=most)
+    assert stopped.value.report.failed >= failed
+    assert stopped.value.report.rows < 200

@@ -51,6 +51,10 @@ class CreateOptions(TypedDict, total=False):
         settle: Seconds for which a key must stay absent before its row is sent again; 5 by default, and raised where
             look-ups turn out to lag more.
         final_settle: Seconds after the last unknown outcome before the last look for doubled keys; 60 by default.
+        remove_doubles: Whether a record that turns out to be there twice is removed where it is equal and unedited;
+            the id that was reported stays. False by default: doubles are named, not touched.
+        max_failures: After how many rows that are not created to stop: a count, or a share of the rows below 1.0
+            (judged from 100 rows on). None, the default, for never.
         check: What to do about rows the CDT's formation does not allow. ``strict``, the default: they are ``failed``
             and never sent. ``warn``: they are sent, and a warning names the field once. ``off``: the formation is not
             read, and fields are compared without knowing their types.
@@ -62,6 +66,8 @@ class CreateOptions(TypedDict, total=False):
     key_field: KeyField | None
     settle: float
     final_settle: float
+    remove_doubles: bool
+    max_failures: float | None
     check: Literal["strict", "warn", "off"]
 
 
@@ -165,6 +171,7 @@ def _engine(
             settle=options.get("settle", 5.0),
             final_settle=options.get("final_settle", 60.0),
             room=_ROOM * concurrency,
+            remove_doubles=options.get("remove_doubles", False),
         )
     return Engine(
         action,
@@ -173,6 +180,7 @@ def _engine(
         channel=channel,
         window=window,
         fail_fast=options.get("fail_fast", False),
+        max_failures=options.get("max_failures"),
         on_progress=options.get("on_progress"),
         drain=action.patient_scope.defaults.timeout,
         lost=action.lost,

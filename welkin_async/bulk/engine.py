@@ -42,6 +42,7 @@ RowT_contra = TypeVar("RowT_contra", contravariant=True)
 R_co = TypeVar("R_co", bound=Record, covariant=True)
 
 _PROGRESS_EVERY = 0.25  # seconds
+_SHARE_FROM = 100  # rows before a share of failures means anything
 _DRAIN_MARGIN = 15.0  # seconds beyond an attempt's timeout: making the connection, and reading the answer
 
 
@@ -86,6 +87,7 @@ class Engine(Generic[RowT, R]):
         channel: Where outcomes go for a consumer; None where only the counts are wanted.
         window: How far pulling may run ahead of the consumer; 0 for no bound of its own.
         fail_fast: Whether to stop at the first row that is not created.
+        max_failures: After how many rows that are not created to stop: a count, or a share below 1.0; None for never.
         on_progress: Called with a snapshot about four times a second, and at the end.
         drain: Seconds that requests on the wire are given when the import stops early.
         lost: Names the fields of a row that its record does not hold; None to leave it at what was answered.
@@ -107,6 +109,7 @@ class Engine(Generic[RowT, R]):
         channel: Channel | None = None,
         window: int = 0,
         fail_fast: bool = False,
+        max_failures: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         drain: float,
         lost: Callable[[RowT, R], tuple[str, ...]] | None = None,
@@ -119,7 +122,7 @@ class Engine(Generic[RowT, R]):
         self._source = Source(rows)
         self._channel = channel
         self._window = window
-        self._fail_fast = fail_fast
+        self._most_failures = 0.0 if fail_fast else max_failures
         self._on_progress = on_progress
         self._drain = drain + _DRAIN_MARGIN
         self._lost = lost
@@ -417,15 +420,26 @@ class Engine(Generic[RowT, R]):
             outcome = _unknown(parked)
         await self._resolve(outcome)
 
+    def _too_many(self, most: float) -> bool:
+        """Tell whether so many rows have failed that the import is to stop."""
+        report = self.report
+        failures = report.rows - report.created - report.skipped
+        if 0.0 < most < 1.0:
+            return report.rows >= _SHARE_FROM and failures > most * report.rows
+        return failures > most
+
     def _count(self, outcome: Outcome[RowT, R]) -> None:
         self.report.count(outcome)
-        if self._fail_fast and outcome.status is not Status.CREATED:
+        if self._most_failures is not None and outcome.status not in _WELL and self._too_many(self._most_failures):
             self._stop(BulkStoppedError(self.report, outcome.index, outcome.error))
         if self._on_progress is not None:
             now = time.monotonic()
             if now >= self._next_progress:
                 self._next_progress = now + _PROGRESS_EVERY
                 self._on_progress(self.report.progress(self._source.total, now - self._started))
+
+
+_WELL = frozenset({Status.CREATED, Status.SKIPPED})
 
 
 def _status(error: RequestError) -> Status:

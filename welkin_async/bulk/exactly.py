@@ -33,6 +33,7 @@ class Double:
         reported: The id that was reported as created; None where the row is not reported so.
         ids: The ids of all, oldest first.
         records: The records.
+        removed: The ids that were removed, because that was asked for.
     """
 
     patient: str
@@ -40,6 +41,7 @@ class Double:
     reported: str | None
     ids: tuple[str, ...]
     records: tuple[CdtRecord, ...]
+    removed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show the count alone."""
@@ -54,13 +56,18 @@ class Exactly:
         settle: Seconds for which a key must stay absent before the row is sent again.
         final_settle: Seconds after the last unknown outcome before the last sweep.
         room: How many rows may be parked before pulling stops.
+        remove_doubles: Whether the last sweep removes a double that is equal to the one that stays and was never
+            edited; others are only named.
 
     Attributes:
         again: Rows that were found absent, to be sent again by the next free worker.
         doubles: What the last sweep found.
     """
 
-    def __init__(self, keys: CdtKeys, *, settle: float, final_settle: float, room: int) -> None:
+    def __init__(
+        self, keys: CdtKeys, *, settle: float, final_settle: float, room: int, remove_doubles: bool = False
+    ) -> None:
+        self._remove_doubles = remove_doubles
         self._keys = keys
         self._settle = settle
         self._final_settle = final_settle
@@ -198,7 +205,18 @@ class Exactly:
             for key, records in by_key.items():
                 if len(records) > 1:
                     ids = tuple(record.id for record in records)
-                    self.doubles.append(Double(patient, key, keys[key], ids, tuple(records)))
+                    double = Double(patient, key, keys[key], ids, tuple(records))
+                    self.doubles.append(await self._removed(double) if self._remove_doubles else double)
+
+    async def _removed(self, double: Double) -> Double:
+        """Remove the records that repeat the one that stays, to the letter and unedited."""
+        kept = next((record for record in double.records if record.id == double.reported), double.records[0])
+        removed = []
+        for record in double.records:
+            if record is not kept and record.fields == kept.fields and record.updated_at == record.created_at:
+                await self._keys.remove(double.patient, record.id)
+                removed.append(record.id)
+        return attrs.evolve(double, removed=tuple(removed))
 
     async def _swept(self, patient: str) -> Sequence[CdtRecord]:
         """List a patient completely, however often it takes within reason."""

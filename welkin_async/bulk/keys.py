@@ -114,6 +114,10 @@ class CdtKeys:
             records.update((record.id, record) for record in page.items)
         return list(records.values()) if total == len(records) else None
 
+    async def remove(self, patient: str, id: str) -> None:
+        """Delete a record that repeats another."""
+        await Cdts(self._scope.within(patient_id=patient, cdt_name=self._cdt)).delete(id)
+
 
 def _canonical(value: object) -> str:
     try:

@@ -211,11 +211,11 @@ class Report:
 
 
 class BulkStoppedError(WelkinError):
-    """An import asked to stop at the first failure has stopped; what was in flight was drained first.
+    """An import asked to stop at a failure, or at so many, has stopped; what was in flight was drained first.
 
     Attributes:
         report: Counts up to the stop.
-        index: The position of the row that failed.
+        index: The position of the row that was one too many.
         error: Why it failed.
     """
 

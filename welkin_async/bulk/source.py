@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from welkin_async.errors import InvalidInputError
 
@@ -26,15 +26,7 @@ class Source(Generic[RowT]):
     """
 
     def __init__(self, rows: Iterable[RowT] | AsyncIterable[RowT]) -> None:
-        self._sync: Iterator[RowT] | None = None
-        self._async: AsyncIterator[RowT] | None = None
-        given: object = rows  # whoever calls without a type checker may pass anything
-        if isinstance(given, AsyncIterable):
-            self._async = aiter(given)
-        elif isinstance(given, Iterable):
-            self._sync = iter(given)
-        else:
-            raise InvalidInputError("rows is an iterable or an async iterable")
+        self._sync, self._async = _iterators(rows)
         self._turn = asyncio.Lock()
         self.total = len(rows) if isinstance(rows, Sized) else None
         self.pulled = 0
@@ -71,3 +63,12 @@ class Source(Generic[RowT]):
         index = self.pulled
         self.pulled = index + 1
         return index, row
+
+
+def _iterators(rows: Any) -> tuple[Iterator[Any] | None, AsyncIterator[Any] | None]:
+    """Tell the two kinds of source apart; whoever calls without a type checker may pass anything."""
+    if isinstance(rows, AsyncIterable):
+        return None, aiter(rows)
+    if isinstance(rows, Iterable):
+        return iter(rows), None
+    raise InvalidInputError("rows is an iterable or an async iterable")
