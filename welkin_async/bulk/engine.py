@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.exactly import Double, Exactly
@@ -20,61 +20,18 @@ from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
 from welkin_async.bulk.reconcile import Decision, Parked
 from welkin_async.bulk.source import Source
-from welkin_async.errors import (
-    AuthenticationError,
-    ConnectError,
-    InvalidInputError,
-    NotSentError,
-    OutcomeUnknownError,
-    RejectedError,
-    RequestError,
-    SessionError,
-    WelkinError,
-)
+from welkin_async.bulk.work import Action, Halt, Work, Worker
+from welkin_async.errors import InvalidInputError, WelkinError
 from welkin_async.record import Record
-from welkin_async.request import Answer, Request
 
 __all__ = ["Action", "Engine"]
 
 RowT = TypeVar("RowT")
 R = TypeVar("R", bound=Record)
-RowT_contra = TypeVar("RowT_contra", contravariant=True)
-R_co = TypeVar("R_co", bound=Record, covariant=True)
 
 _PROGRESS_EVERY = 0.25  # seconds
 _SHARE_FROM = 100  # rows before a share of failures means anything
 _DRAIN_MARGIN = 15.0  # seconds beyond an attempt's timeout: making the connection, and reading the answer
-
-
-class Action(Protocol[RowT_contra, R_co]):
-    """What is done with each row."""
-
-    def request(self, row: RowT_contra, /) -> Request:
-        """Put the row's request together; raises `InvalidInputError` where it cannot be sent."""
-        ...
-
-    async def send(self, request: Request) -> Answer:
-        """Send it until it is answered for good."""
-        ...
-
-    def record(self, answer: Answer) -> R_co:
-        """Wrap what came back."""
-        ...
-
-
-class _Worker:
-    """What one worker is at; read by whoever stops the import."""
-
-    __slots__ = ("again", "delivering", "index", "request", "row", "started", "task")
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self.delivering = False
-        self.index = -1
-        self.row: Any = None
-        self.request: Request | None = None
-        self.started = 0.0
-        self.again: Parked | None = None
 
 
 class Engine(Generic[RowT, R]):
@@ -96,7 +53,6 @@ class Engine(Generic[RowT, R]):
 
     Attributes:
         report: Counts so far.
-        error: Why the import stopped early, or None.
         unfinished: Outcomes that no consumer took.
     """
 
@@ -118,25 +74,22 @@ class Engine(Generic[RowT, R]):
     ) -> None:
         if concurrency < 1:
             raise InvalidInputError("concurrency is at least 1")
-        self._action = action
         self._source = Source(rows)
         self._channel = channel
         self._window = window
         self._most_failures = 0.0 if fail_fast else max_failures
         self._on_progress = on_progress
         self._drain = drain + _DRAIN_MARGIN
-        self._lost = lost
         self._exactly = exactly
         self._outage = outage
-        self._workers = [_Worker() for _ in range(concurrency)]
+        self._halt = Halt()
+        self._work = Work(action, self._halt, self._stop, lost=lost, exactly=exactly, outage=outage)
+        self._workers = [Worker() for _ in range(concurrency)]
         self._idle = asyncio.Event()
         self._books: asyncio.Task[None] | None = None
-        self._stopping = False
-        self._left = False
         self._started = 0.0
         self._next_progress = 0.0
         self.report = Report()
-        self.error: BaseException | None = None
         self.unfinished: list[Outcome[RowT, R]] = []
 
     def start(self) -> None:
@@ -160,7 +113,7 @@ class Engine(Generic[RowT, R]):
 
     async def leave(self) -> None:
         """Stop pulling, drain what is on the wire, and keep what nobody will take."""
-        self._left = True
+        self._halt.left = True
         self._stop()
         for worker in self._workers:
             if worker.delivering and worker.task is not None:
@@ -169,10 +122,15 @@ class Engine(Generic[RowT, R]):
 
     async def cancel(self) -> None:
         """End at once: what was on the wire is unknown."""
-        self._left = True
-        self._stopping = True
+        self._halt.left = True
+        self._halt.stopping = True
         self._cancel_workers()
         await self._drained()
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the import stopped early, or None."""
+        return self._halt.error
 
     @property
     def doubles(self) -> Sequence[Double]:
@@ -213,7 +171,7 @@ class Engine(Generic[RowT, R]):
         """See the workers off, then the rows that are still parked, then the last sweep."""
         await asyncio.wait([worker.task for worker in self._workers if worker.task is not None])
         if self._exactly is not None:
-            for parked in await self._exactly.finish(sweep=not self._stopping):
+            for parked in await self._exactly.finish(sweep=not self._halt.stopping):
                 await self._resolve(_unknown(parked))
             self.report.doubled = len(self._exactly.doubles)
             self.report.lookups = self._exactly.lookups
@@ -232,11 +190,11 @@ class Engine(Generic[RowT, R]):
 
     def _stop(self, error: BaseException | None = None) -> None:
         """Pull no more; let requests on the wire end, and give up those that still wait to be sent."""
-        if self.error is None:
-            self.error = error
-        if self._stopping:
+        if self._halt.error is None:
+            self._halt.error = error
+        if self._halt.stopping:
             return
-        self._stopping = True
+        self._halt.stopping = True
         current = asyncio.current_task()
         for worker in self._workers:
             task = worker.task
@@ -247,23 +205,23 @@ class Engine(Generic[RowT, R]):
             else:
                 task.cancel()
 
-    async def _run(self, worker: _Worker) -> None:
+    async def _run(self, worker: Worker) -> None:
         """Work until the source is at its end or the import stops."""
         try:
-            while not self._stopping and await self._next(worker):
-                outcome = await self._outcome(worker)
+            while not self._halt.stopping and await self._next(worker):
+                outcome = await self._work.do(worker)
                 worker.request = None
                 if outcome is not None:
                     await self._settle(worker, outcome)
         except asyncio.CancelledError:
-            if not self._stopping:
+            if not self._halt.stopping:
                 raise
         except BaseException as error:
             self._stop(error)
         finally:
             self._idle.set()
 
-    async def _next(self, worker: _Worker) -> bool:
+    async def _next(self, worker: Worker) -> bool:
         """Take a row that is to be sent again, or the next of the source; False when there is neither."""
         exactly = self._exactly
         while True:
@@ -280,7 +238,7 @@ class Engine(Generic[RowT, R]):
                 if exactly is None or not exactly.busy:
                     self._idle.set()
                     return False
-            if self._stopping:
+            if self._halt.stopping:
                 return False
             self._idle.clear()
             await self._idle.wait()
@@ -292,10 +250,10 @@ class Engine(Generic[RowT, R]):
         channel = self._channel
         return bool(self._window and channel and self._source.pulled - channel.taken >= self._window)
 
-    async def _settle(self, worker: _Worker, outcome: Outcome[RowT, R]) -> None:
+    async def _settle(self, worker: Worker, outcome: Outcome[RowT, R]) -> None:
         """Count an outcome and hand it on."""
         self._count(outcome)
-        if self._left:
+        if self._halt.left:
             self.unfinished.append(outcome)
         elif self._channel is not None:
             worker.delivering = True
@@ -312,8 +270,8 @@ class Engine(Generic[RowT, R]):
     async def _resolve(self, outcome: Outcome[RowT, R]) -> None:
         """Count an outcome that no worker brings."""
         self._count(outcome)
-        if self._left or self._channel is None:
-            if self._left:
+        if self._halt.left or self._channel is None:
+            if self._halt.left:
                 self.unfinished.append(outcome)
         else:
             try:
@@ -322,86 +280,6 @@ class Engine(Generic[RowT, R]):
                 self.unfinished.append(outcome)
                 raise
         self._idle.set()
-
-    async def _outcome(self, worker: _Worker) -> Outcome[RowT, R] | None:
-        """Do what is to be done with the worker's row; None where it was parked."""
-        request: Request | None = None
-        worker.started = time.time()
-        try:
-            worker.request = request = self._action.request(worker.row)
-            answer = await (self._action.send(request) if self._outage is None else self._send(request, self._outage))
-            record = self._action.record(answer)
-        except RequestError as failure:
-            error: WelkinError = failure
-            status = _status(failure)
-            if isinstance(failure, AuthenticationError):
-                self._stop(failure)
-            elif self._parked(worker, request, status, failure):
-                return None
-        except InvalidInputError as failure:
-            error, status = failure, Status.FAILED
-        except SessionError as failure:
-            error, status = failure, _abandoned(request)
-            self._stop(failure)
-        except asyncio.CancelledError:
-            if not self._stopping:
-                raise
-            task = asyncio.current_task()
-            if task is not None and not self._left:
-                task.uncancel()  # the row's outcome is still to be delivered to who listens
-            return self._abandon(worker, request, None)
-        except BaseException as failure:
-            outcome = self._abandon(worker, request, failure)
-            self._stop(failure)
-            return outcome
-        else:
-            if self._exactly is not None:
-                self._exactly.created(worker.row, record)
-            altered = () if self._lost is None else self._lost(worker.row, record)
-            return Outcome(worker.index, worker.row, Status.CREATED, record, None, _attempts(worker), altered=altered)
-        return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
-
-    async def _send(self, request: Request, outage: Outage) -> Answer:
-        """Send a row when the server is up; one that could not be sent waits and is sent again."""
-        while True:
-            if outage.held:
-                await outage.wait()
-            try:
-                answer = await self._action.send(request)
-            except AuthenticationError:
-                raise
-            except RequestError as error:
-                if error.status is not None and error.status < 500:
-                    outage.answered()
-                    raise
-                outage.silent()
-                # Where nothing was ever answered the address is wrong rather than the server down.
-                if not isinstance(error, NotSentError) or not outage.breaker.ever_answered or self._stopping:
-                    raise
-            else:
-                outage.answered()
-                return answer
-
-    def _parked(self, worker: _Worker, request: Request | None, status: Status, failure: RequestError) -> bool:
-        """Park a row that may be on the server, so that it is looked for before anything else is done with it."""
-        exactly, again = self._exactly, worker.again
-        if exactly is None or request is None or self._stopping or (status is not Status.UNKNOWN and again is None):
-            return False
-        exactly.park(worker.index, worker.row, request, worker.started, failure, again)
-        return True
-
-    def _abandon(self, worker: _Worker, request: Request | None, failure: BaseException | None) -> Outcome[RowT, R]:
-        """Account for a row whose worker was cancelled or met a bug: nobody else will."""
-        status = Status.UNKNOWN if worker.again is not None else _abandoned(request)
-        reason = "the import was stopped" if failure is None else f"the import broke ({type(failure).__name__})"
-        error: WelkinError
-        if request is None:
-            error = InvalidInputError(f"{reason} before a request was made")
-        else:
-            kind = OutcomeUnknownError if status is Status.UNKNOWN else ConnectError
-            where = "while the request was out" if status is Status.UNKNOWN else "before the request was sent"
-            error = kind(f"{reason} {where}", request=request.operation.line, attempts=request.attempts)
-        return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
     async def _decided(self, parked: Parked, decision: Decision, record: Any) -> None:
         """Carry out what a look-up decided about a parked row."""
@@ -440,26 +318,6 @@ class Engine(Generic[RowT, R]):
 
 
 _WELL = frozenset({Status.CREATED, Status.SKIPPED})
-
-
-def _status(error: RequestError) -> Status:
-    """Return where a row stands whose request ended in an error."""
-    if isinstance(error, RejectedError):
-        return Status.REJECTED
-    if isinstance(error, NotSentError | AuthenticationError):
-        return Status.FAILED
-    return Status.UNKNOWN
-
-
-def _abandoned(request: Request | None) -> Status:
-    """Return where a row stands whose request was broken off."""
-    return Status.UNKNOWN if request is not None and (request.unknown or request.on_wire) else Status.FAILED
-
-
-def _attempts(worker: _Worker) -> int:
-    """Return how many requests went out for the worker's row, those before it was parked included."""
-    now = 0 if worker.request is None else worker.request.attempts
-    return now if worker.again is None else now + worker.again.attempts
 
 
 def _unknown(parked: Parked) -> Outcome[Any, Any]:

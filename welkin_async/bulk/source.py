@@ -46,8 +46,6 @@ class Source(Generic[RowT]):
             else:
                 assert self._async is not None
                 async with self._turn:
-                    if self.exhausted:
-                        return None
                     row = await anext(self._async)
                     # Still within the turn, so that positions go in the order of the rows.
                     return self._counted(row)

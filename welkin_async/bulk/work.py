@@ -1,0 +1,214 @@
+"""One row's way: request, send, and what its end means."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from welkin_async.bulk.exactly import Exactly
+from welkin_async.bulk.outage import Outage
+from welkin_async.bulk.outcomes import Outcome, Status
+from welkin_async.bulk.reconcile import Parked
+from welkin_async.errors import (
+    AuthenticationError,
+    ConnectError,
+    InvalidInputError,
+    NotSentError,
+    OutcomeUnknownError,
+    RejectedError,
+    RequestError,
+    SessionError,
+    WelkinError,
+)
+from welkin_async.record import Record
+from welkin_async.request import Answer, Request
+
+__all__ = ["Action", "Halt", "Work", "Worker"]
+
+RowT = TypeVar("RowT")
+R = TypeVar("R", bound=Record)
+RowT_contra = TypeVar("RowT_contra", contravariant=True)
+R_co = TypeVar("R_co", bound=Record, covariant=True)
+
+
+class Action(Protocol[RowT_contra, R_co]):
+    """What is done with each row."""
+
+    def request(self, row: RowT_contra, /) -> Request:
+        """Put the row's request together; raises `InvalidInputError` where it cannot be sent."""
+        ...
+
+    async def send(self, request: Request) -> Answer:
+        """Send it until it is answered for good."""
+        ...
+
+    def record(self, answer: Answer) -> R_co:
+        """Wrap what came back."""
+        ...
+
+
+class Worker:
+    """What one worker is at; read by whoever stops the import."""
+
+    __slots__ = ("again", "delivering", "index", "request", "row", "started", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.delivering = False
+        self.index = -1
+        self.row: Any = None
+        self.request: Request | None = None
+        self.started = 0.0
+        self.again: Parked | None = None
+
+
+class Halt:
+    """Whether the import is to end, and how; shared by all its parts.
+
+    Attributes:
+        stopping: No further row is pulled.
+        left: Nobody takes outcomes any more.
+        error: Why it stopped early, or None.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self.left = False
+        self.error: BaseException | None = None
+
+
+class Work(Generic[RowT, R]):
+    """Does what is to be done with a worker's row.
+
+    Args:
+        action: What that is.
+        halt: Whether the import is to end.
+        stop: Ends it.
+        lost: Names the fields of a row that its record does not hold, or None.
+        exactly: Takes in rows whose outcome is unknown, or None.
+        outage: Holds rows back while the server is down, or None.
+    """
+
+    def __init__(
+        self,
+        action: Action[RowT, R],
+        halt: Halt,
+        stop: Callable[[BaseException], None],
+        *,
+        lost: Callable[[RowT, R], tuple[str, ...]] | None,
+        exactly: Exactly | None,
+        outage: Outage | None,
+    ) -> None:
+        self._action = action
+        self._halt = halt
+        self._stop = stop
+        self._lost = lost
+        self._exactly = exactly
+        self._outage = outage
+
+    async def do(self, worker: Worker) -> Outcome[RowT, R] | None:
+        """Do what is to be done with the worker's row; None where it was parked."""
+        request: Request | None = None
+        worker.started = time.time()
+        try:
+            worker.request = request = self._action.request(worker.row)
+            answer = await (self._action.send(request) if self._outage is None else self._send(request, self._outage))
+            record = self._action.record(answer)
+        except RequestError as failure:
+            error: WelkinError = failure
+            status = _status(failure)
+            if isinstance(failure, AuthenticationError):
+                self._stop(failure)
+            elif self._parked(worker, request, status, failure):
+                return None
+        except InvalidInputError as failure:
+            error, status = failure, Status.FAILED
+        except SessionError as failure:
+            error, status = failure, _abandoned(request)
+            self._stop(failure)
+        except asyncio.CancelledError:
+            if not self._halt.stopping:
+                raise
+            task = asyncio.current_task()
+            if task is not None and not self._halt.left:
+                task.uncancel()  # the row's outcome is still to be delivered to who listens
+            return self._abandon(worker, request, None)
+        except BaseException as failure:
+            outcome = self._abandon(worker, request, failure)
+            self._stop(failure)
+            return outcome
+        else:
+            if self._exactly is not None:
+                self._exactly.created(worker.row, record)
+            altered = () if self._lost is None else self._lost(worker.row, record)
+            return Outcome(worker.index, worker.row, Status.CREATED, record, None, _attempts(worker), altered=altered)
+        return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
+
+    async def _send(self, request: Request, outage: Outage) -> Answer:
+        """Send a row when the server is up; one that could not be sent waits and is sent again."""
+        while True:
+            if outage.held:
+                await outage.wait()
+            try:
+                answer = await self._action.send(request)
+            except AuthenticationError:
+                raise
+            except RequestError as error:
+                if error.status is not None and error.status < 500:
+                    outage.answered()
+                    raise
+                outage.silent()
+                # Where nothing was ever answered the address is wrong rather than the server down.
+                if not isinstance(error, NotSentError) or not outage.breaker.ever_answered or self._halt.stopping:
+                    raise
+            else:
+                outage.answered()
+                return answer
+
+    def _parked(self, worker: Worker, request: Request | None, status: Status, failure: RequestError) -> bool:
+        """Park a row that may be on the server, so that it is looked for before anything else is done with it."""
+        exactly, again = self._exactly, worker.again
+        if (
+            exactly is None
+            or request is None
+            or self._halt.stopping
+            or (status is not Status.UNKNOWN and again is None)
+        ):
+            return False
+        exactly.park(worker.index, worker.row, request, worker.started, failure, again)
+        return True
+
+    def _abandon(self, worker: Worker, request: Request | None, failure: BaseException | None) -> Outcome[RowT, R]:
+        """Account for a row whose worker was cancelled or met a bug: nobody else will."""
+        status = Status.UNKNOWN if worker.again is not None else _abandoned(request)
+        reason = "the import was stopped" if failure is None else f"the import broke ({type(failure).__name__})"
+        error: WelkinError
+        if request is None:
+            error = InvalidInputError(f"{reason} before a request was made")
+        else:
+            kind = OutcomeUnknownError if status is Status.UNKNOWN else ConnectError
+            where = "while the request was out" if status is Status.UNKNOWN else "before the request was sent"
+            error = kind(f"{reason} {where}", request=request.operation.line, attempts=request.attempts)
+        return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
+
+
+def _status(error: RequestError) -> Status:
+    """Return where a row stands whose request ended in an error."""
+    if isinstance(error, RejectedError):
+        return Status.REJECTED
+    if isinstance(error, NotSentError | AuthenticationError):
+        return Status.FAILED
+    return Status.UNKNOWN
+
+
+def _abandoned(request: Request | None) -> Status:
+    """Return where a row stands whose request was broken off."""
+    return Status.UNKNOWN if request is not None and (request.unknown or request.on_wire) else Status.FAILED
+
+
+def _attempts(worker: Worker) -> int:
+    """Return how many requests went out for the worker's row, those before it was parked included."""
+    now = 0 if worker.request is None else worker.request.attempts
+    return now if worker.again is None else now + worker.again.attempts
