@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Literal, TypedDict, Unpack
+import os
+from collections.abc import AsyncIterable, Callable, Iterable
+from types import TracebackType
+from typing import Literal, TypedDict, Unpack
 
-import attrs
-from yarl import URL
-
+from welkin_async.bulk.bookkeeping import Bookkeeping
 from welkin_async.bulk.channel import Channel
-from welkin_async.bulk.echo import Echo
+from welkin_async.bulk.create import Check, CreateCdt
 from welkin_async.bulk.engine import Engine
 from welkin_async.bulk.exactly import Exactly
-from welkin_async.bulk.keys import CdtKeys, KeyField
+from welkin_async.bulk.journal import Journal
+from welkin_async.bulk.keys import KeyField
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import CdtRow, Progress, Report
-from welkin_async.bulk.proof import ProofError
-from welkin_async.bulk.schema import Problem, Schema
 from welkin_async.bulk.stream import OutcomeStream
-from welkin_async.codec import plain
-from welkin_async.errors import InvalidInputError
 from welkin_async.models.cdts import CdtRecord
-from welkin_async.request import Answer, Request
-from welkin_async.resources._base import Key, Scope
-from welkin_async.resources.cdts import CREATE_CDT
-from welkin_async.resources.formations import Formations
 from welkin_async.session import Welkin
 
 __all__ = ["CreateOptions", "create_cdt_records", "stream_cdt_records"]
 
-_log = logging.getLogger("welkin_async")
-
 _SILENCE = 10  # requests in a row without an answer that make an outage, at least
-_MOST_WARNINGS = 100
 _WINDOW = 8  # times the concurrency: how far ordered outcomes may run ahead of the slowest row
 _ROOM = 4  # times the concurrency: how many rows may be parked for look-ups
 
@@ -51,6 +39,14 @@ class CreateOptions(TypedDict, total=False):
         settle: Seconds for which a key must stay absent before its row is sent again; 5 by default, and raised where
             look-ups turn out to lag more.
         final_settle: Seconds after the last unknown outcome before the last look for doubled keys; 60 by default.
+        journal: A file that keeps track of the import, so that a run that was ended in any way can be started again
+            with the same source and skips what is done; see `Journal`. None by default.
+        resume: What a run with an existing journal takes up: ``resume``, the default: what was not sent; ``retry``: also
+            what was refused or failed; ``restart``: everything, forgetting the journal.
+        source: What identifies the source to the journal, such as the SHA-256 of a file whose keys are minted from it.
+            By default the rows themselves are compared, by a digest of key and content.
+        block: How many positions the journal reserves at once; 1 000 by default. After a crash at most so many rows,
+            and half as many again, are looked up.
         remove_doubles: Whether a record that turns out to be there twice is removed where it is equal and unedited;
             the id that was reported stays. False by default: doubles are named, not touched.
         max_failures: After how many rows that are not created to stop: a count, or a share of the rows below 1.0
@@ -66,97 +62,17 @@ class CreateOptions(TypedDict, total=False):
     key_field: KeyField | None
     settle: float
     final_settle: float
+    journal: str | os.PathLike[str] | None
+    resume: Literal["resume", "retry", "restart"]
+    source: str | None
+    block: int
     remove_doubles: bool
     max_failures: float | None
-    check: Literal["strict", "warn", "off"]
-
-
-class _CreateCdt:
-    """Turns rows into requests, and compares what comes back.
-
-    The URL of a patient is made once while the patient's rows come.
-    """
-
-    def __init__(self, scope: Scope, cdt: str, options: CreateOptions) -> None:
-        self._scope = scope.within(cdt_name=cdt)
-        self._cdt = cdt
-        self._encode = scope.codec.encode
-        self._sender = scope.sender()
-        self._defaults = scope.defaults
-        self._check = options.get("check", "strict")
-        if self._check not in ("strict", "warn", "off"):
-            raise InvalidInputError("check is strict, warn or off")
-        self._schema: Schema | None = None
-        self._warned: set[str] = set()
-        self._url = lru_cache(maxsize=4096)(self._make_url)
-        self.echo = Echo()
-        # An import waits out whatever pause the server asks for.
-        self.patient_scope = attrs.evolve(scope, defaults=attrs.evolve(scope.defaults, max_wait=None))
-        key_field = options.get("key_field")
-        self.keys = None if key_field is None else CdtKeys(self.patient_scope, cdt, key_field, lambda: self.echo)
-
-    def _make_url(self, patient_id: Key) -> URL:
-        return self._scope.request(CREATE_CDT, patient_id=patient_id).url
-
-    async def prepare(self) -> None:
-        """Read the CDT's formation, so that rows can be checked before and after.
-
-        Raises:
-            ProofError: the formation says that the key field cannot be written.
-            RequestError: the formation could not be read.
-        """
-        if self._check == "off":
-            return
-        formations = Formations(self.patient_scope.within(version="current"))
-        self._schema = Schema.of(await formations.cdts.get(self._cdt))
-        self.echo = Echo(self._schema)
-        if self.keys is not None and not self._schema.editable(self.keys.field):
-            raise ProofError(f"the formation says that {self.keys.field} cannot be written; nothing was sent")
-
-    async def read(self) -> object:
-        """Make a harmless read, once, to see whether the server is there."""
-        once = attrs.evolve(self.patient_scope, defaults=attrs.evolve(self.patient_scope.defaults, max_attempts=1))
-        return await Formations(once.within(version="current")).cdts.get(self._cdt)
-
-    def request(self, row: CdtRow, /) -> Request:
-        """Put the row's request together."""
-        if not isinstance(row, CdtRow):
-            raise InvalidInputError(f"a row is a CdtRow, not a {type(row).__name__}")
-        fields = self._fields(row)
-        if self._schema is not None and (problems := self._schema.check(fields)):
-            self._refuse(problems)
-        defaults = self._defaults
-        url, body = self._url(row.patient_id), self._encode(fields)
-        return Request(CREATE_CDT, url, body, defaults.timeout, defaults.max_attempts, None)
-
-    async def send(self, request: Request) -> Answer:
-        """Send it until it is answered for good."""
-        return await self._sender.send(request)
-
-    def record(self, answer: Answer) -> CdtRecord:
-        """Wrap what came back."""
-        return CdtRecord.from_wire(answer.data, answer)
-
-    def lost(self, row: CdtRow, record: CdtRecord) -> tuple[str, ...]:
-        """Name the fields that the server dropped or changed."""
-        fields, body = self._fields(row), record.body
-        # Most values go out as they are given; only where one seems changed is its wire form worth the time.
-        return self.echo.lost(plain(fields), body) if self.echo.lost(fields, body) else ()
-
-    def _fields(self, row: CdtRow) -> Mapping[str, Any]:
-        return row.fields if self.keys is None else self.keys.fields(row)
-
-    def _refuse(self, problems: Sequence[Problem]) -> None:
-        if self._check == "strict":
-            raise InvalidInputError("; ".join(problem.text for problem in problems))
-        for problem in problems:
-            if problem.field not in self._warned and len(self._warned) < _MOST_WARNINGS:
-                self._warned.add(problem.field)
-                _log.warning("%s: %s", self._cdt, problem.text)
+    check: Check
 
 
 def _engine(
-    action: _CreateCdt,
+    action: CreateCdt,
     rows: Iterable[CdtRow] | AsyncIterable[CdtRow],
     options: CreateOptions,
     channel: Channel | None,
@@ -187,6 +103,47 @@ def _engine(
         exactly=exactly,
         outage=Outage(action.read, threshold=max(_SILENCE, concurrency // 2)),
     )
+
+
+class _Preparation:
+    """What an import needs while it runs: the formation, and the journal."""
+
+    def __init__(self, action: CreateCdt, engine: Engine[CdtRow, CdtRecord], options: CreateOptions) -> None:
+        self._action = action
+        self._engine = engine
+        self._options = options
+        self._journal: Journal | None = None
+
+    async def __aenter__(self) -> None:
+        options = self._options
+        path = options.get("journal")
+        if path is not None:  # first, because its lock keeps a second run from doing anything
+            source = options.get("source")
+            self._journal = await Journal.open(
+                path,
+                source=source or "iterable",
+                target=self._action.target,
+                mode=options.get("resume", "resume"),
+                block=1,
+            )
+            content = None if source is not None else self._action.content
+            books = Bookkeeping(self._journal, content, block=options.get("block", 1000))
+            self._engine.books = books
+            if self._engine.exactly is None:
+                books.widen()
+            else:
+                self._engine.exactly.books = books
+        try:
+            await self._action.prepare()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._journal is not None:
+            await self._journal.aclose()
 
 
 def _checked(options: CreateOptions) -> CreateOptions:
@@ -225,11 +182,13 @@ def stream_cdt_records(
         SessionError: the session is not open.
         InvalidInputError: the CDT's name, the rows or an option do not fit.
     """
-    action = _CreateCdt(welkin.scope, cdt, _checked(options))
+    action = CreateCdt(
+        welkin.scope, cdt, check=_checked(options).get("check", "strict"), key_field=options.get("key_field")
+    )
     concurrency = options.get("concurrency", 32)
     channel = Channel(concurrency, ordered=ordered)
     engine = _engine(action, rows, options, channel, _WINDOW * concurrency if ordered else 0)
-    return OutcomeStream(engine, channel, action.prepare)
+    return OutcomeStream(engine, channel, _Preparation(action, engine, options))
 
 
 async def create_cdt_records(
@@ -260,11 +219,13 @@ async def create_cdt_records(
         Exception: whatever the source raised, after what was in flight has been drained. Each of these carries a note
             with the counts up to then.
     """
-    action = _CreateCdt(welkin.scope, cdt, _checked(options))
+    action = CreateCdt(
+        welkin.scope, cdt, check=_checked(options).get("check", "strict"), key_field=options.get("key_field")
+    )
     engine = _engine(action, rows, options, None, 0)
-    await action.prepare()
-    engine.start()
-    await engine.wait()
+    async with _Preparation(action, engine, options):
+        engine.start()
+        await engine.wait()
     report = engine.report
     if engine.error is not None:
         engine.error.add_note(

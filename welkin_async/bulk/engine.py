@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
+from welkin_async.bulk.bookkeeping import Bookkeeping, Entry, Step
 from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.exactly import Double, Exactly
 from welkin_async.bulk.outage import Outage
@@ -21,8 +22,9 @@ from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Repo
 from welkin_async.bulk.reconcile import Decision, Parked
 from welkin_async.bulk.source import Source
 from welkin_async.bulk.work import Action, Halt, Work, Worker
-from welkin_async.errors import InvalidInputError, WelkinError
+from welkin_async.errors import InvalidInputError, OutcomeUnknownError, WelkinError
 from welkin_async.record import Record
+from welkin_async.resources.cdts import CREATE_CDT
 
 __all__ = ["Action", "Engine"]
 
@@ -54,6 +56,8 @@ class Engine(Generic[RowT, R]):
     Attributes:
         report: Counts so far.
         unfinished: Outcomes that no consumer took.
+        exactly: Looks rows up, or None.
+        books: Keeps a journal, or None; set before `start`.
     """
 
     def __init__(
@@ -80,8 +84,10 @@ class Engine(Generic[RowT, R]):
         self._most_failures = 0.0 if fail_fast else max_failures
         self._on_progress = on_progress
         self._drain = drain + _DRAIN_MARGIN
-        self._exactly = exactly
+        self.exactly = exactly
         self._outage = outage
+        self.books: Bookkeeping | None = None
+        self._alone = asyncio.Lock()
         self._halt = Halt()
         self._work = Work(action, self._halt, self._stop, lost=lost, exactly=exactly, outage=outage)
         self._workers = [Worker() for _ in range(concurrency)]
@@ -96,8 +102,8 @@ class Engine(Generic[RowT, R]):
         """Set the workers going, on the running loop."""
         self._started = time.monotonic()
         self._next_progress = self._started + _PROGRESS_EVERY
-        if self._exactly is not None:
-            self._exactly.start(self._decided, self._fail)
+        if self.exactly is not None:
+            self.exactly.start(self._decided, self._fail)
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._run(worker), name=f"welkin_async bulk worker {number}")
         self._books = asyncio.create_task(self._close_books(), name="welkin_async bulk")
@@ -135,7 +141,7 @@ class Engine(Generic[RowT, R]):
     @property
     def doubles(self) -> Sequence[Double]:
         """The keys that the last sweep found more than once."""
-        return () if self._exactly is None else self._exactly.doubles
+        return () if self.exactly is None else self.exactly.doubles
 
     def advanced(self) -> None:
         """Note that the consumer took an outcome, so that pulling may go on."""
@@ -170,11 +176,11 @@ class Engine(Generic[RowT, R]):
     async def _close_books(self) -> None:
         """See the workers off, then the rows that are still parked, then the last sweep."""
         await asyncio.wait([worker.task for worker in self._workers if worker.task is not None])
-        if self._exactly is not None:
-            for parked in await self._exactly.finish(sweep=not self._halt.stopping):
+        if self.exactly is not None:
+            for parked in await self.exactly.finish(sweep=not self._halt.stopping):
                 await self._resolve(_unknown(parked))
-            self.report.doubled = len(self._exactly.doubles)
-            self.report.lookups = self._exactly.lookups
+            self.report.doubled = len(self.exactly.doubles)
+            self.report.lookups = self.exactly.lookups
         if self._outage is not None:
             await self._outage.aclose()
             self.report.paused = self._outage.seconds
@@ -208,11 +214,8 @@ class Engine(Generic[RowT, R]):
     async def _run(self, worker: Worker) -> None:
         """Work until the source is at its end or the import stops."""
         try:
-            while not self._halt.stopping and await self._next(worker):
-                outcome = await self._work.do(worker)
-                worker.request = None
-                if outcome is not None:
-                    await self._settle(worker, outcome)
+            while not self._halt.stopping and await self._turn(worker):
+                pass
         except asyncio.CancelledError:
             if not self._halt.stopping:
                 raise
@@ -221,9 +224,57 @@ class Engine(Generic[RowT, R]):
         finally:
             self._idle.set()
 
+    async def _turn(self, worker: Worker) -> bool:
+        """Take a row and do what is to be done with it; False at the end."""
+        exactly = self.exactly
+        if exactly is None or not exactly.cautious:
+            return await self._row(worker)
+        async with self._alone:
+            going_on = self._halt.stopping or await self._row(worker)
+            await exactly.settled()
+            return going_on
+
+    async def _row(self, worker: Worker) -> bool:
+        """Take a row, and bring it to its outcome or park it; False where there is none."""
+        if not await self._next(worker):
+            return False
+        books = self.books
+        outcome: Outcome[RowT, R] | None
+        if books is not None and worker.again is None:
+            entry = await books.enter(worker.index, worker.row)
+            if entry.step is Step.SKIP:
+                if self.exactly is not None:
+                    await self.exactly.skipped(worker.row)
+                outcome = Outcome(worker.index, worker.row, Status.SKIPPED, None, None, 0)
+                await self._settle(worker, outcome)
+                return True
+            if entry.step is not Step.SEND:
+                outcome = self._not_to_be_sent(worker, entry)
+                if outcome is not None:
+                    await self._settle(worker, outcome)
+                return True
+        outcome = await self._work.do(worker)
+        worker.request = None
+        if outcome is not None:
+            await self._settle(worker, outcome)
+        return True
+
+    def _not_to_be_sent(self, worker: Worker, entry: Entry) -> Outcome[RowT, R] | None:
+        """Return the outcome of a row that is refused or may have been sent by an earlier run; None where parked."""
+        if entry.step is Step.REFUSE:
+            error: WelkinError = InvalidInputError("its key belongs to another row, with other content")
+            return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
+        if self.exactly is not None:
+            self.exactly.look(worker.index, worker.row, entry.since)
+            return None
+        error = OutcomeUnknownError(
+            "an earlier run ended before its outcome was known, and rows have no keys", request=CREATE_CDT.line
+        )
+        return Outcome(worker.index, worker.row, Status.UNKNOWN, None, error, 0)
+
     async def _next(self, worker: Worker) -> bool:
         """Take a row that is to be sent again, or the next of the source; False when there is neither."""
-        exactly = self._exactly
+        exactly = self.exactly
         while True:
             if exactly is not None and exactly.again:
                 worker.again = parked = exactly.again.popleft()
@@ -245,7 +296,7 @@ class Engine(Generic[RowT, R]):
 
     def _held(self) -> bool:
         """Tell whether pulling has run far enough ahead, of the consumer or of the look-ups."""
-        if self._exactly is not None and self._exactly.full:
+        if self.exactly is not None and self.exactly.full:
             return True
         channel = self._channel
         return bool(self._window and channel and self._source.pulled - channel.taken >= self._window)
@@ -307,6 +358,8 @@ class Engine(Generic[RowT, R]):
         return failures > most
 
     def _count(self, outcome: Outcome[RowT, R]) -> None:
+        if self.books is not None:
+            self.books.decided(outcome, sent=not self._halt.stopping or outcome.attempts > 0)
         self.report.count(outcome)
         if self._most_failures is not None and outcome.status not in _WELL and self._too_many(self._most_failures):
             self._stop(BulkStoppedError(self.report, outcome.index, outcome.error))

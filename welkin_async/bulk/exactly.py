@@ -10,12 +10,14 @@ from typing import Any
 
 import attrs
 
+from welkin_async.bulk.bookkeeping import Bookkeeping
 from welkin_async.bulk.keys import CdtKeys
 from welkin_async.bulk.proof import Proof, ProofError, Standing
 from welkin_async.bulk.reconcile import Decision, Parked, Reconciler
-from welkin_async.errors import RejectedError, RequestError, WelkinError
+from welkin_async.errors import OutcomeUnknownError, RejectedError, RequestError, WelkinError
 from welkin_async.models.cdts import CdtRecord
 from welkin_async.request import Request
+from welkin_async.resources.cdts import CREATE_CDT
 
 __all__ = ["Double", "Exactly"]
 
@@ -75,6 +77,9 @@ class Exactly:
         self.proof = Proof(keys, keys.field, patience=final_settle)
         self.again: deque[Parked] = deque()
         self.doubles: list[Double] = []
+        self.books: Bookkeeping | None = None
+        self._started = time.monotonic()
+        self._tries = 3
         self._ever: dict[str, dict[str, str | None]] = {}
         self._first_sent = time.time()
         self._watch: asyncio.Task[None] | None = None
@@ -127,6 +132,44 @@ class Exactly:
         if patient is not None and (key := self._keys.key(row)) in patient:
             patient[key] = record.id
 
+    @property
+    def cautious(self) -> bool:
+        """Whether rows must go one at a time: a journal is kept, and keys are not proved yet.
+
+        A run that is killed leaves rows that may have been sent, and only proved keys tell whether they were. So with
+        a journal no more than one row is at stake before the proof.
+        """
+        return self.books is not None and self.proof.standing in (Standing.UNPROVED, Standing.PROVING)
+
+    async def settled(self) -> None:
+        """Wait for a proof that is under way."""
+        await self.proof.wait()
+
+    async def skipped(self, row: Any) -> None:
+        """Take note of a row that an earlier run created: if its key is found, that is the proof."""
+        if self.proof.standing is Standing.UNPROVED and self._tries > 0:
+            self._tries -= 1
+            patient, key = str(row.patient_id), self._keys.key(row)
+            try:
+                listed = await self._keys.listing(patient, 0.0)
+            except RequestError:
+                listed = None
+            if listed and any(self._keys.key_of(record) == key for record in listed):
+                self._confirm()
+
+    def look(self, index: int, row: Any, since: float) -> None:
+        """Park a row that an earlier run may have sent; its bytes may still land, so it settles from this run's start.
+
+        Args:
+            index: Its position.
+            row: The row.
+            since: Wall-clock seconds since which it may have been sent.
+        """
+        error = OutcomeUnknownError("an earlier run ended before its outcome was known", request=CREATE_CDT.line)
+        patient, key = str(row.patient_id), self._keys.key(row)
+        self._ever.setdefault(patient, {})[key] = None
+        self._reconciler.park(Parked(index, row, patient, key, since, self._started, 0, error))
+
     def park(
         self, index: int, row: Any, request: Request, sent_at: float, error: RequestError, again: Parked | None
     ) -> None:
@@ -145,6 +188,8 @@ class Exactly:
             patient, key = str(row.patient_id), self._keys.key(row)
             self._ever.setdefault(patient, {})[key] = None
             parked = Parked(index, row, patient, key, sent_at, now, request.attempts, error)
+            if self.books is not None:
+                self.books.parked(index, key, patient, sent_at)
         else:
             parked = again
             parked.attempts += request.attempts
@@ -164,8 +209,10 @@ class Exactly:
         """
         left = [*await self._reconciler.aclose(), *self.again]
         self.again.clear()
-        if sweep and self._ever:
-            await self._sweep()
+        if sweep:
+            await self._recall()
+            if self._ever:
+                await self._sweep()
         await self.proof.aclose()
         if self._watch is not None:
             self._watch.cancel()
@@ -174,7 +221,7 @@ class Exactly:
 
     async def _on_decision(self, parked: Parked, decision: Decision, record: CdtRecord | None) -> None:
         if record is not None:
-            self.proof.confirm()
+            self._confirm()
         if decision is Decision.RESEND:
             parked.resends += 1
             self.again.append(parked)
@@ -188,15 +235,31 @@ class Exactly:
             self._proof_failed()
         else:
             self._reconciler.settle = max(self._reconciler.settle, self.proof.settle)
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """Trust keys from now on."""
+        self.proof.confirm()
+        if self.books is not None and self.proof.armed:
+            self.books.widen()
 
     def _proof_failed(self) -> None:
         self._fail(self.proof.error or ProofError("the key could not be proved"))
+
+    async def _recall(self) -> None:
+        """Add the keys that earlier runs left to be swept."""
+        if self.books is not None:
+            async for unknown in self.books.journal.ever_unknown():
+                self._ever.setdefault(unknown.patient, {}).setdefault(unknown.key, None)
+                self._first_sent = min(self._first_sent, unknown.since)
 
     async def _sweep(self) -> None:
         """List every patient that ever had an unknown row once more, and name the keys that are there twice."""
         await asyncio.sleep(max(0.0, self._reconciler.last_unknown + self._final_settle - time.monotonic()))
         for patient, keys in self._ever.items():
             listed = await self._swept(patient)
+            if listed is None:
+                continue
             by_key: dict[str, list[CdtRecord]] = {}
             for record in listed:
                 key = self._keys.key_of(record)
@@ -207,6 +270,8 @@ class Exactly:
                     ids = tuple(record.id for record in records)
                     double = Double(patient, key, keys[key], ids, tuple(records))
                     self.doubles.append(await self._removed(double) if self._remove_doubles else double)
+            if self.books is not None:
+                self.books.journal.swept(keys)
 
     async def _removed(self, double: Double) -> Double:
         """Remove the records that repeat the one that stays, to the letter and unedited."""
@@ -218,8 +283,8 @@ class Exactly:
                 removed.append(record.id)
         return attrs.evolve(double, removed=tuple(removed))
 
-    async def _swept(self, patient: str) -> Sequence[CdtRecord]:
-        """List a patient completely, however often it takes within reason."""
+    async def _swept(self, patient: str) -> Sequence[CdtRecord] | None:
+        """List a patient completely, however often it takes within reason; None where it could not be done."""
         error: RequestError | None = None
         for _ in range(_SWEEP_TRIES):
             try:
@@ -230,4 +295,4 @@ class Exactly:
                 return listed
             await asyncio.sleep(_SWEEP_PAUSE)
         self._fail(error or ProofError("the last sweep could not list a patient's records completely"))
-        return ()
+        return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -32,9 +33,9 @@ class OutcomeStream(Generic[RowT, R]):
     """
 
     def __init__(
-        self, engine: Engine[RowT, R], channel: Channel, prepare: Callable[[], Awaitable[None]] | None = None
+        self, engine: Engine[RowT, R], channel: Channel, around: AbstractAsyncContextManager[None] | None = None
     ) -> None:
-        self._prepare = prepare
+        self._around = nullcontext() if around is None else around
         self._engine = engine
         self._channel = channel
         self._raised = False
@@ -61,8 +62,7 @@ class OutcomeStream(Generic[RowT, R]):
         Raises:
             RequestError: it could not be read.
         """
-        if self._prepare is not None:
-            await self._prepare()
+        await self._around.__aenter__()
         self._engine.start()
         self._entered = True
         return self
@@ -91,10 +91,13 @@ class OutcomeStream(Generic[RowT, R]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None and issubclass(kind, asyncio.CancelledError):
-            await self._engine.cancel()
-            return
-        await self._engine.leave()
+        try:
+            if kind is not None and issubclass(kind, asyncio.CancelledError):
+                await self._engine.cancel()
+            else:
+                await self._engine.leave()
+        finally:
+            await self._around.__aexit__(None, None, None)
         if kind is None:
             self._raise_error()
 

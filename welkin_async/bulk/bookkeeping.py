@@ -1,0 +1,111 @@
+"""What a journal means for each row that is pulled, and what it is told of each outcome."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple
+
+from welkin_async.bulk.journal import Journal
+from welkin_async.bulk.outcomes import Outcome, Status
+from welkin_async.errors import RequestError
+
+__all__ = ["Bookkeeping", "Entry", "Step"]
+
+
+class Step(Enum):
+    """What is to be done with a row."""
+
+    SEND = "send"
+    LOOK = "look"
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
+class Entry(NamedTuple):
+    """What is to be done with a row that was pulled.
+
+    Attributes:
+        step: ``SEND``; ``LOOK``: it may have been sent by an earlier run; ``SKIP``: it is done; ``REFUSE``: its key
+            belongs to another row with other content.
+        since: Wall-clock seconds since which it may have been sent, where it is to be looked for.
+    """
+
+    step: Step
+    since: float = 0.0
+
+
+class Bookkeeping:
+    """Keeps a journal for an import.
+
+    Args:
+        journal: The open journal.
+        content: Returns a row's key (None where it has none) and what it holds, for sources that can change between
+            runs; None for a source that is known by a digest of its own, whose keys are minted from positions.
+        block: How many positions are reserved at once, once rows are sent by many workers.
+    """
+
+    def __init__(
+        self, journal: Journal, content: Callable[[Any], tuple[str | None, bytes]] | None, *, block: int
+    ) -> None:
+        self.journal = journal
+        self._content = content
+        self._block = block
+        self._seen: dict[str, None] = {}
+
+    async def enter(self, index: int, row: Any) -> Entry:
+        """Take a row in, in the order of the source, before anything is sent.
+
+        Args:
+            index: Its position.
+            row: The row.
+
+        Raises:
+            JournalMismatchError: the source has changed since the journal was begun.
+            JournalError: the journal cannot be written.
+        """
+        journal = self.journal
+        if self._content is not None:
+            key, held = self._content(row)
+            digest = hashlib.blake2b(held, digest_size=8, person=b"welkin").digest()
+            journal.verify(index, digest)
+            if key is not None and (claim := journal.claim(key, digest, index)) != "new":
+                return Entry(Step.SKIP if claim == "same" else Step.REFUSE)
+        standing = journal.state(index)
+        if standing.state in ("done", "failed"):
+            return Entry(Step.SKIP)
+        if not journal.covers(index):
+            await journal.reserve(index)
+        if standing.state == "unknown-since":
+            return Entry(Step.LOOK, standing.since or 0.0)
+        return Entry(Step.SEND)
+
+    def widen(self) -> None:
+        """Reserve whole blocks from now on; until then one position at a time."""
+        self.journal.widen(self._block)
+
+    def parked(self, index: int, key: str, patient: str, since: float) -> None:
+        """Note that a row may be on the server."""
+        self.journal.unknown(index, key, patient, since)
+
+    def decided(self, outcome: Outcome[Any, Any], *, sent: bool) -> None:
+        """Note what became of a row.
+
+        Args:
+            outcome: Its outcome.
+            sent: Whether it was meant to be sent: a row that an import gave up before is simply new to the next run.
+        """
+        status = outcome.status
+        if status is Status.SKIPPED:
+            return
+        record_id = None if outcome.record is None else outcome.record.id
+        if status is Status.CREATED:
+            name = "altered" if outcome.altered else "adopted" if outcome.adopted else "created"
+            self.journal.record(outcome.index, name, record_id=record_id)
+            return
+        error = outcome.error
+        codes = error.error_codes if isinstance(error, RequestError) else ()
+        code = codes[0] if codes else type(error).__name__ if error is not None else None
+        name = "unsent" if status is Status.FAILED and not sent else str(status)
+        self.journal.record(outcome.index, name, record_id=record_id, error_code=code)

@@ -1,0 +1,337 @@
+"""The journal of an import: which rows may have been sent and what became of them, kept through any kind of end.
+
+An import that is started again with the same journal skips what is created, looks up what may be, and sends the rest.
+A journal belongs to one source and one target, and one process holds it at a time. It keeps positions, keys, record
+ids, patient ids and error codes, and no field values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Self
+
+from welkin_async.bulk.journal_buffer import Buffer
+from welkin_async.bulk.journal_core import Ledger, Mode, Standing
+from welkin_async.bulk.journal_files import Files, UnknownKey
+from welkin_async.bulk.journal_lock import JournalError, JournalLockedError, JournalMismatchError
+from welkin_async.bulk.journal_source import Claims, Identity
+from welkin_async.bulk.journal_store import Store
+from welkin_async.errors import InvalidInputError
+
+__all__ = ["Journal", "JournalError", "JournalLockedError", "JournalMismatchError", "Standing", "UnknownKey"]
+
+_BEHIND = 16  # batches that may wait before a caller should
+_PAGE = 500  # unknown keys read at once
+
+
+class Journal:
+    """An open journal, made by `open` and used on the event loop that opened it.
+
+    Everything but the coroutines is synchronous and cheap. What is recorded is committed within about 50 ms by a thread
+    of its own; `covers` says yes only to positions whose reservation is committed already. If the file cannot be
+    written, the next call of anything raises `JournalError`, and nothing may be sent any more.
+
+    Attributes:
+        earlier: How many positions had each status when it was opened; adopted ones count as ``created``.
+    """
+
+    def __init__(self, store: Store, files: Files, ledger: Ledger, mode: Mode, earlier: Mapping[str, int]) -> None:
+        self.earlier = MappingProxyType(dict(earlier))
+        self._store = store
+        self._files = files
+        self._ledger = ledger
+        self._mode: Mode = mode
+        self._claims = Claims(files)
+        self._identity = Identity(files)
+        self._buffer = Buffer(ledger.created, self._claims, self._identity, self._send)
+        self._reserving: asyncio.Future[None] | None = None
+        self._waiting = 0
+        self._usable = True
+        self._closed = False
+        self._told = False
+        store.on_failure = self._failed
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        source: str,
+        target: str,
+        mode: Mode = "resume",
+        block: int = 1000,
+    ) -> Self:
+        """Open a journal, or begin one.
+
+        Args:
+            path: The file, on a local disk; made with mode 0600, like its side files.
+            source: What identifies the source: the SHA-256 of a file, or ``iterable``.
+            target: What identifies where rows are created: base URL, tenant, instance, data type.
+            mode: ``resume``: send what was not sent. ``retry``: also what was refused or failed. ``restart``: forget
+                everything first.
+            block: How many positions are reserved at once, and at most looked up in vain after a crash (times 1.5).
+
+        Raises:
+            JournalLockedError: another import holds it; nothing was read.
+            JournalMismatchError: it belongs to another source or target, or is no journal; it was left as it is.
+            JournalError: it cannot be read, or not be kept there.
+            InvalidInputError: the mode or the block size does not fit.
+        """
+        if mode not in ("resume", "retry", "restart"):
+            raise InvalidInputError("a journal is opened to resume, retry or restart", ("mode",))
+        if block < 1:
+            raise InvalidInputError("a block is of 1 position at least", ("block",))
+        store = Store()
+        files = await store.open(lambda: Files(Path(path), source, target, restart=mode == "restart"))
+        try:
+            ledger, earlier = await store.call(lambda: files.load(mode, block))
+        except BaseException:
+            store.end()
+            await store.ended()
+            raise
+        return cls(store, files, ledger, mode, earlier)
+
+    @property
+    def behind(self) -> bool:
+        """Whether much waits to be written, and `flush` should be awaited to keep memory bounded.
+
+        Sending needs no such care, because a reservation is granted after all that was recorded before it. A pass over
+        the source that only claims and verifies does.
+        """
+        return self._waiting > _BEHIND
+
+    def state(self, position: int) -> Standing:
+        """Return what was known of a position when the journal was opened; positions created since are ``done``.
+
+        Args:
+            position: 0 or more.
+        """
+        return self._ledger.state(position)
+
+    def covers(self, position: int) -> bool:
+        """Return whether a position may be sent now; yes means that it counts as sent. Else `reserve` it.
+
+        Past half of the last block the next one is reserved in the background, so the answer is nearly always yes.
+
+        Args:
+            position: 0 or more; asked for in about the order of the source.
+
+        Raises:
+            JournalError: the journal cannot be written, or is closed.
+        """
+        ledger = self._ledger
+        if position >= ledger.ahead:
+            self._reserve(position)
+        return ledger.hand_out(position)
+
+    async def reserve(self, position: int) -> None:
+        """Wait until a position may be sent; it counts as sent then.
+
+        Args:
+            position: 0 or more.
+
+        Raises:
+            JournalError: the journal cannot be written, or is closed.
+        """
+        while not self.covers(position):
+            assert self._reserving is not None
+            await asyncio.wait([self._reserving])
+
+    def widen(self, block: int) -> None:
+        """Reserve so many positions at once from now on.
+
+        Args:
+            block: How many; see `open`.
+        """
+        self._ledger.block = block
+
+    def record(
+        self,
+        position: int,
+        status: str,
+        *,
+        key: str | None = None,
+        record_id: str | None = None,
+        error_code: str | None = None,
+    ) -> None:
+        """Note what became of a row.
+
+        ``created`` and ``adopted`` keep the position alone. ``altered`` and ``doubled`` are on the server as well.
+        ``rejected`` and ``failed`` are known not to be, ``unsent`` neither, though nothing is wrong with it: an import
+        that was stopped had pulled it, and the next run sends it. Any other status is looked up by the next run.
+
+        Args:
+            position: The row's position.
+            status: What became of it.
+            key: Its key, where it has one.
+            record_id: The record's id, where there is one.
+            error_code: The server's code, or the name of what went wrong.
+
+        Raises:
+            JournalError: the journal cannot be written, or is closed.
+        """
+        if not self._usable:
+            self._check()
+        self._buffer.record(position, status, key, record_id, error_code)
+
+    def unknown(self, position: int, key: str, patient: str, since: float) -> None:
+        """Note that a key's outcome is unknown; kept across runs until `swept`, whatever becomes of the row.
+
+        Args:
+            position: The row's position.
+            key: Its key.
+            patient: The id of the patient it belongs to.
+            since: Seconds since the epoch of its first send; of several the earliest is kept.
+
+        Raises:
+            JournalError: the journal cannot be written, or is closed.
+        """
+        self._check()
+        self._buffer.unknown(UnknownKey(position, key, patient, since))
+
+    def swept(self, keys: Iterable[str]) -> None:
+        """Forget keys that were ever unknown: the last sweep has looked at them.
+
+        Args:
+            keys: The keys.
+
+        Raises:
+            JournalError: the journal cannot be written, or is closed.
+        """
+        self._check()
+        self._buffer.swept(keys)
+
+    async def ever_unknown(self) -> AsyncIterator[UnknownKey]:
+        """Give every key that was ever unknown and is not swept, those of one patient together.
+
+        Keys that are swept or added meanwhile may be given or not.
+
+        Raises:
+            JournalError: the journal cannot be read, or is closed.
+        """
+        patient, key = "", ""
+        while True:
+            self._check()
+            self._send()
+            page = await self._store.call(lambda: self._files.unknowns_after(patient, key, _PAGE))  # noqa: B023
+            for row in page:
+                yield row
+            if len(page) < _PAGE:
+                return
+            patient, key = page[-1].patient, page[-1].key
+
+    def claim(self, key: str, digest: bytes, position: int = -1) -> Literal["new", "same", "other"]:
+        """Claim a key for a row, across runs.
+
+        Args:
+            key: The key that the caller gave the row.
+            digest: A hash of the row's content; its first 8 bytes count.
+            position: The row's position, by which a later run knows it for the same row.
+
+        Returns:
+            ``new``: no other row has it. ``same``: another row has it with the same content. ``other``: a row has it
+            with other content, and this one is to be refused.
+
+        Raises:
+            JournalError: the journal cannot be read or written, or is closed.
+        """
+        if not self._usable:
+            self._check()
+        answer = self._claims.claim(key, digest, position)
+        if answer == "new":
+            self._buffer.grown()
+        return answer
+
+    def verify(self, position: int, digest: bytes) -> None:
+        """Compare a row with what the source had at its position in an earlier run; remember it where it is new.
+
+        Args:
+            position: Of every row that is pulled, in the order of the source.
+            digest: A hash of the row's key and content; its first 4 bytes count.
+
+        Raises:
+            JournalMismatchError: the row is another one; the source has changed and must not be sent.
+            JournalError: the journal cannot be read or written, or is closed.
+            ValueError: the positions are not in order.
+        """
+        if not self._usable:
+            self._check()
+        if self._identity.verify(position, digest):
+            self._buffer.grown()
+
+    async def flush(self) -> None:
+        """Wait until everything recorded is committed.
+
+        Raises:
+            JournalError: it could not be, or the journal is closed.
+        """
+        self._check()
+        await asyncio.wait([self._send()])
+        self._check()
+
+    async def aclose(self) -> None:
+        """Commit everything, take back what was reserved and not handed out, close the files. May be repeated.
+
+        Raises:
+            JournalError: not everything could be committed, and no call has said so before.
+        """
+        if not self._closed:
+            if self._usable:
+                self._send()
+                mark, highest = self._ledger.final_mark, self._ledger.highest
+                self._store.call(lambda: self._files.finish(mark, highest))
+            self._closed, self._usable = True, False
+            self._ledger.close()
+            self._store.end()
+        await self._store.ended()
+        failure = self._store.failure
+        if failure is not None and not self._told:
+            self._told = True
+            raise JournalError(failure.reason)
+
+    def _check(self) -> None:
+        """Refuse to go on after a failure, or after closing."""
+        if self._usable:
+            return
+        failure = self._store.failure
+        if failure is not None:
+            self._told = True
+            raise JournalError(failure.reason)
+        raise JournalError("the journal is closed")
+
+    def _failed(self) -> None:
+        """Let no call succeed any more; the next one says why."""
+        self._usable = False
+        self._ledger.close()
+
+    def _reserve(self, position: int) -> None:
+        """Ask for the next block, unless it has been asked for."""
+        self._check()
+        if self._reserving is not None:
+            return
+        reservation = self._ledger.reservation(position, time.time())
+
+        def granted(future: asyncio.Future[None]) -> None:
+            self._reserving = None
+            if self._usable and future.exception() is None:
+                self._ledger.granted(reservation)
+
+        self._reserving = self._store.call(lambda: self._files.reserve(reservation, self._mode))
+        self._reserving.add_done_callback(granted)
+
+    def _send(self) -> asyncio.Future[None]:
+        """Hand what is recorded to the thread."""
+        batch = self._buffer.take()
+        future = self._store.call(lambda: self._files.write(batch))
+        future.add_done_callback(self._sent)
+        self._waiting += 1
+        return future
+
+    def _sent(self, _: asyncio.Future[None]) -> None:
+        self._waiting -= 1
+        self._claims.written()

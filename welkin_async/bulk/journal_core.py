@@ -1,0 +1,186 @@
+"""The decisions of a journal, without a file: what is known of a position, and which positions may be sent.
+
+Three rules hold the whole together:
+
+- A position may be sent only after a reservation that covers it was committed. Under the high-water mark and without
+  an outcome means: it may have been sent, at the earliest when its block was reserved.
+- An outcome that lets a position be sent again (refused, in a retry; not sent) is marked as taken up by the same commit
+  that reserves the position for this run. A crash then leaves it unknown, never refused.
+- An end without a crash takes back what was reserved and not handed out, so that nobody looks for it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from welkin_async.bulk.ranges import RangeSet
+
+__all__ = ["CREATED", "FLAGGED", "Ledger", "Mode", "Reservation", "Standing", "redoable"]
+
+Mode = Literal["resume", "retry", "restart"]
+
+CREATED = frozenset({"created", "adopted"})
+"""Statuses that are kept as ranges: the record is on the server, as it was sent."""
+
+FLAGGED = frozenset({"altered", "doubled"})
+"""Statuses of rows that are on the server too, and are never sent again."""
+
+_REFUSED = frozenset({"rejected", "failed"})
+_UNSENT = "unsent"
+_CONFLICT = "conflict"
+
+
+class Standing(NamedTuple):
+    """What a journal knew of a position when it was opened.
+
+    Attributes:
+        state: ``done``: on the server, to be skipped. ``failed``: refused, or never sent; skipped by a resume and sent
+            by a retry. ``unknown-since``: it may be there and must be looked up before it is sent. ``new``: never
+            sent. A ``conflict`` is ``failed`` for a resume, and ``unknown-since`` for a retry.
+        since: Seconds since the epoch of the earliest send there can have been, where it is unknown; else None.
+    """
+
+    state: Literal["done", "failed", "unknown-since", "new"]
+    since: float | None = None
+
+
+class Reservation(NamedTuple):
+    """What is to be committed so that more positions may be sent.
+
+    Attributes:
+        start: First position whose earlier outcome is taken up.
+        stop: Where that ends; the new high-water mark if it is beyond the old one.
+        mark: The high-water mark before.
+        since: Seconds since the epoch: the start time of the new block.
+    """
+
+    start: int
+    stop: int
+    mark: int
+    since: float
+
+
+_DONE, _FAILED, _NEW = Standing("done"), Standing("failed"), Standing("new")
+
+
+def redoable(mode: Mode) -> tuple[str, ...]:
+    """Return the statuses that a run takes up again by sending.
+
+    Args:
+        mode: How the journal was opened.
+    """
+    return (_UNSENT, *sorted(_REFUSED), _CONFLICT) if mode == "retry" else (_UNSENT,)
+
+
+class Ledger:
+    """A journal's memory: 16 bytes for each gap between created rows and for each block of positions.
+
+    Args:
+        blocks: Reserved blocks as (start, stop, since), in order, each beginning where the one before ends.
+        created: Ranges of created positions.
+        rows: Other outcomes as (position, status), without those that a later run took up and did not finish.
+        mode: How the journal is opened.
+        block: How many positions are reserved at once.
+
+    Attributes:
+        created: Every position known to be created; recording adds to it.
+        covered: Positions below it may be sent.
+        ahead: From this position on, the next reservation is wanted.
+        highest: The highest position that was handed out in this run.
+        block: How many positions are reserved at once.
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[tuple[int, int, float]],
+        created: Iterable[tuple[int, int]],
+        rows: Iterable[tuple[int, str]],
+        *,
+        mode: Mode = "resume",
+        block: int = 1000,
+    ) -> None:
+        self.created = RangeSet(created)
+        self.covered = self.ahead = 0
+        self.highest = -1
+        self.block = block
+        self._starts, self._since = array("q"), array("d")
+        self._mark = 0
+        for start, stop, since in blocks:
+            self._starts.append(start)
+            self._since.append(since)
+            self._mark = stop
+        self._old_mark = self._mark
+        self._flagged, self._refused, self._unsent, self._redo = RangeSet(), RangeSet(), RangeSet(), RangeSet()
+        again = redoable(mode)
+        for position, status in rows:
+            if status in FLAGGED:
+                self._flagged.add(position)
+            elif status in _REFUSED or (status == _CONFLICT and mode != "retry"):
+                self._refused.add(position)
+            elif status == _UNSENT:
+                self._unsent.add(position)
+            if status in again:
+                self._redo.add(position)
+        self._cover(0)
+
+    def state(self, position: int) -> Standing:
+        """Return what is known of a position; O(log n) in the number of gaps.
+
+        Args:
+            position: 0 or more.
+        """
+        if position in self.created or position in self._flagged:
+            return _DONE
+        if position in self._refused:
+            return _FAILED
+        if position >= self._old_mark or position in self._unsent:
+            return _NEW
+        return Standing("unknown-since", self._since[bisect_right(self._starts, position) - 1])
+
+    def hand_out(self, position: int) -> bool:
+        """Return whether a position may be sent; if so it counts as sent.
+
+        Args:
+            position: 0 or more.
+        """
+        if position >= self.covered:
+            return False
+        if position > self.highest:
+            self.highest = position
+        return True
+
+    def reservation(self, position: int, now: float) -> Reservation:
+        """Return what to commit next so that the positions up to this one, and a block more, may be sent.
+
+        Args:
+            position: The position that is wanted.
+            now: Seconds since the epoch.
+        """
+        return Reservation(self.covered, max(self.covered, position) + self.block, self._mark, now)
+
+    def granted(self, reservation: Reservation) -> None:
+        """Take note that a reservation was committed.
+
+        Args:
+            reservation: The last one that was asked for.
+        """
+        self._mark = max(self._mark, reservation.stop)
+        self._cover(reservation.stop)
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        self.covered, self.ahead = -1, -1
+
+    @property
+    def final_mark(self) -> int:
+        """Where the mark may be put back to when nothing more will be sent."""
+        return max(self._old_mark, self.highest + 1)
+
+    def _cover(self, reserved: int) -> None:
+        """Cover what is reserved, and what was before: up to the mark or the next outcome that is to be taken up."""
+        taken_up = self._redo.first_from(reserved)
+        self.covered = max(reserved, self._mark if taken_up is None else min(self._mark, taken_up))
+        self.ahead = self.covered - (self.block + 1) // 2

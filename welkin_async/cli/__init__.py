@@ -1,0 +1,30 @@
+"""The ``welkin-async`` command: import a file, run a local server, see a demonstration.
+
+It needs the ``cli`` extra. Nothing else of the package imports it, and this module imports typer and rich only when it
+is run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: The command line without the program's name; None for the process' own.
+
+    Returns:
+        The exit code: 0 all was done, 1 not all, 2 a usage or configuration error, 130 stopped by Ctrl-C.
+    """
+    if any(importlib.util.find_spec(name) is None for name in ("typer", "rich")):
+        sys.stderr.write("welkin-async: the command needs an extra: pip install 'welkin-async[cli]'\n")
+        return 2
+    from welkin_async.cli.app import run_command
+
+    return run_command(arguments)

@@ -1,0 +1,82 @@
+"""From the command's connection options to a session."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+from welkin_async.cli.text import CommandError
+from welkin_async.errors import ConfigurationError
+from welkin_async.session import Welkin
+
+__all__ = ["Connection"]
+
+_LONGEST_SECRET = 65_536  # characters; a file that is larger is another file
+
+
+@attrs.frozen(kw_only=True)
+class Connection:
+    """Where to connect, as the command was told; what is None comes from the environment.
+
+    Attributes:
+        tenant: The tenant's name.
+        instance: The instance within it.
+        api_client: The api client's name.
+        environment: The host, ``live`` or ``sandbox``.
+        base_url: Scheme and host instead.
+        secret_file: The file that holds the secret; the variable ``WELKIN_SECRET_KEY`` where it is not given.
+    """
+
+    tenant: str | None = None
+    instance: str | None = None
+    api_client: str | None = None
+    environment: Literal["live", "sandbox"] | None = None
+    base_url: str | None = None
+    secret_file: Path | None = None
+
+    def session(self, *, rate: float | None = None) -> Welkin:
+        """Return a session that is not open yet.
+
+        Args:
+            rate: Requests per second it allows itself; None for no bound.
+
+        Raises:
+            CommandError: an option is missing or does not fit.
+        """
+        for name in ("tenant", "instance", "api_client"):
+            if not getattr(self, name) and not os.environ.get(f"WELKIN_{name.upper()}"):
+                option = name.replace("_", "-")
+                raise CommandError(f"{name} is missing: give --{option}, or set WELKIN_{name.upper()}")
+        secret_key = self._secret()
+        if secret_key is None and not os.environ.get("WELKIN_SECRET_KEY"):
+            raise CommandError("the secret is missing: set WELKIN_SECRET_KEY, or give --secret-file")
+        try:
+            return Welkin(
+                tenant=self.tenant,
+                instance=self.instance,
+                api_client=self.api_client,
+                secret_key=secret_key,
+                environment=self.environment,
+                base_url=self.base_url,
+                rate=rate,
+            )
+        except (ConfigurationError, ValueError) as error:
+            message = str(error)
+        raise CommandError(message)
+
+    def _secret(self) -> str | None:
+        if self.secret_file is None:
+            return None
+        try:
+            with self.secret_file.open(encoding="utf-8") as file:
+                secret = file.read(_LONGEST_SECRET).strip()
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        else:
+            if secret:
+                return secret
+            reason = "it is empty"
+        raise CommandError(f"the secret file cannot be used: {reason}")

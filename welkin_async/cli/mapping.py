@@ -1,0 +1,237 @@
+"""From the columns of a file to the fields of a CDT: what is sent, under which name, converted to which type. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
+from typing import Any, NamedTuple
+
+import attrs
+
+from welkin_async.bulk import Status
+from welkin_async.cli.conversions import Conversion, ConversionError, FieldType, conversion
+from welkin_async.cli.rows import Problem, SourceRow
+from welkin_async.cli.text import CommandError
+from welkin_async.codec import JSON
+from welkin_async.models.formations import CdtField, CdtFormation
+
+__all__ = ["ColumnMap", "FieldMapping", "Mapped", "parse_map"]
+
+_FORMATION_TYPES = {
+    "integer": FieldType.INTEGER,
+    "checkbox": FieldType.BOOLEAN,
+    "date": FieldType.DATE,
+    "datetime": FieldType.DATETIME,
+    "text": FieldType.TEXT,
+    "textarea": FieldType.TEXT,
+    "select": FieldType.TEXT,
+    "email": FieldType.TEXT,
+    "phone": FieldType.TEXT,
+}
+
+_NO_PATIENT = Problem(Status.REJECTED, "the patient is missing")
+_EMPTY = Problem(Status.REJECTED, "no field has a value")
+
+
+class ColumnMap(NamedTuple):
+    """Which column becomes which field.
+
+    Attributes:
+        column: The column's name.
+        field: The field's name.
+        kind: The type it is converted to; None for the formation's.
+    """
+
+    column: str
+    field: str
+    kind: FieldType | None = None
+
+
+class Mapped(NamedTuple):
+    """What a row is about.
+
+    Attributes:
+        patient: The key of its patient.
+        fields: The fields to be sent.
+    """
+
+    patient: str
+    fields: dict[str, JSON]
+
+
+def parse_map(text: str) -> ColumnMap:
+    """Read a ``--map`` option.
+
+    Args:
+        text: ``COLUMN=field`` or ``COLUMN=field:type``.
+
+    Raises:
+        CommandError: it has another form.
+    """
+    column, equals, target = text.rpartition("=")
+    field, _, kind = target.partition(":")
+    if not equals or not column or not field:
+        raise CommandError("--map takes COLUMN=field or COLUMN=field:type")
+    if not kind:
+        return ColumnMap(column, field)
+    if kind not in list(FieldType):
+        raise CommandError(f"--map for column {column}: the type is one of {', '.join(FieldType)}")
+    return ColumnMap(column, field, FieldType(kind))
+
+
+@attrs.frozen
+class _Entry:
+    column: str
+    field: str
+    convert: Conversion | None  # None leaves the value as it is
+
+
+class FieldMapping:
+    """Turns rows into fields.
+
+    Args:
+        columns: The columns of the file, or of its first row.
+        fixed: Whether every row has exactly these.
+        patient_column: The column of the patient's key.
+        maps: What is sent; empty to send every column but the patient's, under its own name.
+        formation: The CDT's definition, against which names are checked and by which types are chosen; None for no
+            check, where a column without a type is sent as it is.
+        zone: The zone of datetimes without an offset; None refuses them.
+
+    Raises:
+        CommandError: a column is missing, or a field is none of the CDT's, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        *,
+        fixed: bool,
+        patient_column: str,
+        maps: Sequence[ColumnMap] = (),
+        formation: CdtFormation | None = None,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._zone = zone
+        self._fixed = fixed
+        self._patient_column = patient_column
+        self._defined = None if formation is None else {field.name: field for field in formation.fields or ()}
+        wanted = list(maps) or [ColumnMap(name, name) for name in columns if name != patient_column]
+        if fixed:
+            for name in (patient_column, *(each.column for each in wanted)):
+                if name not in columns:
+                    raise CommandError(f"column {name}: the file has no such column")
+        if any(not each.field for each in wanted):
+            raise CommandError("a column has no name: name the columns to be sent with --map")
+        _check_once(each.field for each in wanted)
+        entries = [self._entry(each) for each in wanted]
+        self._closed = bool(maps)
+        self._by_name = {entry.column: entry for entry in entries} if not maps else {}
+        self._entries = entries
+        self._cells: list[tuple[int, str, Callable[[Any], JSON] | None, str]] = []
+        if fixed:
+            self._patient_index = columns.index(patient_column)
+            self._cells = [(columns.index(entry.column), entry.field, entry.convert, entry.column) for entry in entries]
+
+    def _entry(self, wanted: ColumnMap) -> _Entry:
+        """Choose the conversion of a column, by its given type or by its field's."""
+        column, name, kind = wanted
+        if self._defined is None:
+            return _Entry(column, name, self._conversion(kind))
+        field = self._defined.get(name)
+        if field is None:
+            raise CommandError(f"column {column}: the CDT has no field {name}; the server would drop it silently")
+        if field.editable is False:
+            raise CommandError(
+                f"column {column}: the field {name} cannot be written; the server would drop it silently"
+            )
+        if kind is not None:
+            return _Entry(column, name, self._conversion(kind))
+        if _several(field):
+            if self._fixed:
+                raise CommandError(f"column {column}: the field {name} holds several values; import it from NDJSON")
+            return _Entry(column, name, None)
+        whole = field.type == "select" and field.value_type == "INTEGER"
+        kind = FieldType.INTEGER if whole else _FORMATION_TYPES.get(field.type or "")
+        return _Entry(column, name, self._conversion(kind))
+
+    def _conversion(self, kind: FieldType | None) -> Conversion | None:
+        # A cell of a CSV file is text to begin with.
+        if kind is None or (kind is FieldType.TEXT and self._fixed):
+            return None
+        return conversion(kind, self._zone)
+
+    def apply(self, row: SourceRow) -> Mapped | Problem:
+        """Return what a row is about, or why it cannot be sent.
+
+        Args:
+            row: A row of the file.
+        """
+        if row.problem is not None:
+            return row.problem
+        values = row.values
+        if isinstance(values, list):
+            return self._from_cells(values)
+        assert isinstance(values, dict)
+        return self._from_object(values)
+
+    def _from_cells(self, cells: list[str]) -> Mapped | Problem:
+        patient = cells[self._patient_index].strip()
+        if not patient:
+            return _NO_PATIENT
+        fields: dict[str, JSON] = {}
+        column = ""
+        try:
+            for index, field, convert, name in self._cells:
+                text, column = cells[index], name
+                if text and not text.isspace():
+                    fields[field] = text if convert is None else convert(text)
+        except ConversionError as error:
+            return Problem(Status.REJECTED, f"column {column}: {error}")
+        return Mapped(patient, fields) if fields else _EMPTY
+
+    def _from_object(self, values: dict[str, JSON]) -> Mapped | Problem:
+        patient = values.get(self._patient_column)
+        if type(patient) is int:
+            patient = str(patient)
+        if not isinstance(patient, str) or not patient.strip():
+            return _NO_PATIENT
+        fields: dict[str, JSON] = {}
+        column = ""
+        try:
+            for entry in self._entries if self._closed else self._all_of(values):
+                column = entry.column
+                if column in values:
+                    value = values[column]
+                    fields[entry.field] = value if entry.convert is None or value is None else entry.convert(value)
+        except ConversionError as error:
+            return Problem(Status.REJECTED, f"column {column}: {error}")
+        except CommandError as error:
+            return Problem(Status.REJECTED, str(error))
+        return Mapped(patient.strip(), fields) if fields else _EMPTY
+
+    def _all_of(self, values: dict[str, JSON]) -> Iterable[_Entry]:
+        """Every key of an object but the patient's; those that the first row did not have are looked at now."""
+        for name in values:
+            if name == self._patient_column:
+                continue
+            entry = self._by_name.get(name)
+            if entry is None:
+                entry = self._entry(ColumnMap(name, name))
+                if self._defined is not None:  # else any number of names could come
+                    self._by_name[name] = entry
+            yield entry
+
+
+def _several(field: CdtField) -> bool:
+    """Tell whether a field holds a list: a select of several, or a checkbox with options."""
+    meta = field.meta or {}
+    return bool(meta.get("multiple")) or (field.type == "checkbox" and bool(meta.get("options")))
+
+
+def _check_once(fields: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for field in fields:
+        if field in seen:
+            raise CommandError(f"field {field}: two columns are to become it")
+        seen.add(field)

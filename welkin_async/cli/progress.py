@@ -1,0 +1,65 @@
+"""Progress on stderr: a bar on a terminal, elsewhere a line every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from welkin_async.cli.tally import Tally
+
+__all__ = ["progress_shown", "say"]
+
+_BAR_EVERY = 0.2  # seconds
+_LINE_EVERY = 5.0
+
+
+def say(text: str) -> None:
+    """Write a line to stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@contextlib.asynccontextmanager
+async def progress_shown(tally: Tally, *, lines: bool = True) -> AsyncIterator[None]:
+    """Show how far it is while the context lasts.
+
+    Args:
+        tally: The counts to show.
+        lines: Whether to write lines where stderr is no terminal; False shows nothing there.
+    """
+    console = Console(stderr=True)
+    bar = sys.stderr.isatty() and console.is_terminal and not console.is_dumb_terminal
+    if not bar and not lines:
+        yield
+        return
+    task = asyncio.create_task(_bar(tally, console) if bar else _lines(tally))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _lines(tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(_LINE_EVERY)
+        say(tally.line())
+
+
+async def _bar(tally: Tally, console: Console) -> None:
+    # Not refreshed by a thread of its own: the event loop stays the one that writes.
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
+    with Progress(
+        *columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task(tally.line(), total=None)
+        while True:
+            total = None if tally.total is None else max(tally.total, tally.rows)
+            progress.update(task, completed=tally.rows, total=total, description=tally.line())
+            progress.refresh()
+            await asyncio.sleep(_BAR_EVERY)
