@@ -41,8 +41,8 @@ class CreateOptions(TypedDict, total=False):
         final_settle: Seconds after the last unknown outcome before the last look for doubled keys; 60 by default.
         journal: A file that keeps track of the import, so that a run that was ended in any way can be started again
             with the same source and skips what is done; see `Journal`. None by default.
-        resume: What a run with an existing journal takes up: ``resume``, the default: what was not sent; ``retry``: also
-            what was refused or failed; ``restart``: everything, forgetting the journal.
+        resume: What a run with an existing journal takes up: ``resume``, the default: what was not sent; ``retry``:
+            also what was refused or failed; ``restart``: everything, forgetting the journal.
         source: What identifies the source to the journal, such as the SHA-256 of a file whose keys are minted from it.
             By default the rows themselves are compared, by a digest of key and content.
         block: How many positions the journal reserves at once; 1 000 by default. After a crash at most so many rows,

@@ -118,12 +118,10 @@ class CreateCdt:
 
     def content(self, row: CdtRow) -> tuple[str | None, bytes]:
         """Return a row's key, where it has one, and what it holds, for a journal's digest."""
-        if not isinstance(row, CdtRow):
-            return None, b""
         try:
             held = self._encode({"patient": row.patient_id, "key": row.key, "fields": row.fields})
-        except InvalidInputError:
-            held = b""  # a row that cannot be sent fails by itself
+        except (InvalidInputError, AttributeError):
+            return None, b""  # a row that cannot be sent fails by itself
         key = row.fields.get(self.keys.field) if self.keys is not None else None
         return (str(key) if key is not None else row.key), held
 

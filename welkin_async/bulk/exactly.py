@@ -11,11 +11,9 @@ from typing import Any
 import attrs
 
 from welkin_async.bulk.bookkeeping import Bookkeeping
-from welkin_async.bulk.keys import CdtKeys
 from welkin_async.bulk.proof import Proof, ProofError, Standing
-from welkin_async.bulk.reconcile import Decision, Parked, Reconciler
+from welkin_async.bulk.reconcile import Decision, Keys, Parked, Reconciler
 from welkin_async.errors import OutcomeUnknownError, RejectedError, RequestError, WelkinError
-from welkin_async.models.cdts import CdtRecord
 from welkin_async.request import Request
 from welkin_async.resources.cdts import CREATE_CDT
 
@@ -42,7 +40,7 @@ class Double:
     key: str
     reported: str | None
     ids: tuple[str, ...]
-    records: tuple[CdtRecord, ...]
+    records: tuple[Any, ...]
     removed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -67,7 +65,7 @@ class Exactly:
     """
 
     def __init__(
-        self, keys: CdtKeys, *, settle: float, final_settle: float, room: int, remove_doubles: bool = False
+        self, keys: Keys, *, settle: float, final_settle: float, room: int, remove_doubles: bool = False
     ) -> None:
         self._remove_doubles = remove_doubles
         self._keys = keys
@@ -124,11 +122,11 @@ class Exactly:
     def created(self, row: Any, record: Any) -> None:
         """Take note of a created record; the first one is the proof."""
         if self.proof.standing is Standing.UNPROVED:
-            if self.proof.begin(record, str(row.patient_id), self._keys.key(row)):
+            if self.proof.begin(record, self._keys.group(row), self._keys.key(row)):
                 self._watch = asyncio.create_task(self._watch_proof(), name="welkin_async bulk proof watch")
             else:
                 self._proof_failed()
-        patient = self._ever.get(str(row.patient_id))
+        patient = self._ever.get(self._keys.group(row))
         if patient is not None and (key := self._keys.key(row)) in patient:
             patient[key] = record.id
 
@@ -149,7 +147,7 @@ class Exactly:
         """Take note of a row that an earlier run created: if its key is found, that is the proof."""
         if self.proof.standing is Standing.UNPROVED and self._tries > 0:
             self._tries -= 1
-            patient, key = str(row.patient_id), self._keys.key(row)
+            patient, key = self._keys.group(row), self._keys.key(row)
             try:
                 listed = await self._keys.listing(patient, 0.0)
             except RequestError:
@@ -166,7 +164,7 @@ class Exactly:
             since: Wall-clock seconds since which it may have been sent.
         """
         error = OutcomeUnknownError("an earlier run ended before its outcome was known", request=CREATE_CDT.line)
-        patient, key = str(row.patient_id), self._keys.key(row)
+        patient, key = self._keys.group(row), self._keys.key(row)
         self._ever.setdefault(patient, {})[key] = None
         self._reconciler.park(Parked(index, row, patient, key, since, self._started, 0, error))
 
@@ -185,7 +183,7 @@ class Exactly:
         """
         now = time.monotonic()
         if again is None:
-            patient, key = str(row.patient_id), self._keys.key(row)
+            patient, key = self._keys.group(row), self._keys.key(row)
             self._ever.setdefault(patient, {})[key] = None
             parked = Parked(index, row, patient, key, sent_at, now, request.attempts, error)
             if self.books is not None:
@@ -219,7 +217,7 @@ class Exactly:
             await asyncio.wait((self._watch,))
         return left
 
-    async def _on_decision(self, parked: Parked, decision: Decision, record: CdtRecord | None) -> None:
+    async def _on_decision(self, parked: Parked, decision: Decision, record: Any) -> None:
         if record is not None:
             self._confirm()
         if decision is Decision.RESEND:
@@ -260,7 +258,7 @@ class Exactly:
             listed = await self._swept(patient)
             if listed is None:
                 continue
-            by_key: dict[str, list[CdtRecord]] = {}
+            by_key: dict[str, list[Any]] = {}
             for record in listed:
                 key = self._keys.key_of(record)
                 if key in keys:
@@ -278,12 +276,12 @@ class Exactly:
         kept = next((record for record in double.records if record.id == double.reported), double.records[0])
         removed = []
         for record in double.records:
-            if record is not kept and record.fields == kept.fields and record.updated_at == record.created_at:
+            if record is not kept and self._keys.repeats(record, kept):
                 await self._keys.remove(double.patient, record.id)
                 removed.append(record.id)
         return attrs.evolve(double, removed=tuple(removed))
 
-    async def _swept(self, patient: str) -> Sequence[CdtRecord] | None:
+    async def _swept(self, patient: str) -> Sequence[Any] | None:
         """List a patient completely, however often it takes within reason; None where it could not be done."""
         error: RequestError | None = None
         for _ in range(_SWEEP_TRIES):

@@ -108,6 +108,9 @@ class Files:
                 raise JournalError("the journal cannot be kept there (no WAL); put it on a local disk")
             self.run = self._begin(source, target)
             self.reader = _connect(path)
+            undo.callback(self.reader.close)
+            for connection in (self.writer, self.reader):
+                connection.execute(f"PRAGMA cache_size=-{_CACHE}")
             undo.pop_all()
 
     def load(self, mode: Mode, block: int) -> tuple[Ledger, dict[str, int]]:
@@ -248,6 +251,4 @@ class Files:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA cache_size=-{_CACHE}")
-    return connection
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -62,6 +62,7 @@ class Store:
             return await self.call(work)
         except BaseException:
             self.end()
+            await self.ended()
             raise
 
     def call(self, work: Callable[[], T]) -> asyncio.Future[T]:

@@ -54,7 +54,7 @@ class CdtKeys:
             raise InvalidInputError("key_field is external_id or external_guid, the system fields that can be written")
         self._scope = scope
         self._cdt = cdt
-        self.field = field
+        self.field: str = field
         self._echo = echo
 
     def fields(self, row: CdtRow) -> Mapping[str, Any]:
@@ -69,6 +69,14 @@ class CdtKeys:
         if row.key is None:
             raise InvalidInputError(f"a row needs a key: CdtRow(key=...), or {self.field} among its fields")
         return {**row.fields, self.field: self._value(row.key)}
+
+    def group(self, row: CdtRow) -> str:
+        """Return the patient whose records are listed to find a row."""
+        return str(row.patient_id)
+
+    def repeats(self, record: CdtRecord, kept: CdtRecord) -> bool:
+        """Tell whether a record repeats another to the letter and was never edited."""
+        return record.fields == kept.fields and record.updated_at == record.created_at
 
     def key(self, row: CdtRow) -> str:
         """Return what the record of a row carries in the key field."""

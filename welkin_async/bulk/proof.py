@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from enum import Enum
+from typing import Any
 
-from welkin_async.bulk.reconcile import Keyed
+from welkin_async.bulk.reconcile import Keys
 from welkin_async.errors import RequestError, WelkinError
-from welkin_async.models.cdts import CdtRecord
 
 __all__ = ["Proof", "ProofError", "Standing"]
 
@@ -41,13 +41,13 @@ class Proof:
     """Watches the first created record.
 
     Args:
-        keyed: How look-ups are made.
+        keys: How look-ups are made.
         field: The key field's name, for the error.
         patience: Seconds within which the record must be found.
     """
 
-    def __init__(self, keyed: Keyed, field: str, patience: float) -> None:
-        self._keyed = keyed
+    def __init__(self, keys: Keys, field: str, patience: float) -> None:
+        self._keys = keys
         self._field = field
         self._patience = patience
         self.standing = Standing.UNPROVED
@@ -65,7 +65,7 @@ class Proof:
         """Seconds for which absence must last at least, as far as the proof knows."""
         return _FACTOR * (self.found_after or 0.0)
 
-    def begin(self, record: CdtRecord, patient: str, key: str) -> bool:
+    def begin(self, record: Any, patient: str, key: str) -> bool:
         """Start on the first created record.
 
         Args:
@@ -76,7 +76,7 @@ class Proof:
         Returns:
             False where the proof has failed at once: the key was not given back.
         """
-        if self._keyed.key_of(record) != key:
+        if self._keys.key_of(record) != key:
             self._fail(f"the server did not keep {self._field}")
             return False
         self.standing = Standing.PROVING
@@ -105,13 +105,13 @@ class Proof:
         answered = False
         while self.standing is Standing.PROVING:
             try:
-                listed = await self._keyed.listing(patient, wall)
+                listed = await self._keys.listing(patient, wall)
             except RequestError:
                 listed = None
             waited = time.monotonic() - created
             if listed is not None:
                 answered = True
-                if any(self._keyed.key_of(record) == key for record in listed):
+                if any(self._keys.key_of(record) == key for record in listed):
                     self.found_after = waited
                     self.standing = Standing.ARMED
                     return

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 import attrs
 
 from welkin_async.errors import RejectedError, RequestError, WelkinError
-from welkin_async.models.cdts import CdtRecord
 
-__all__ = ["Decision", "Found", "Keyed", "Parked", "Reconciler", "decide"]
+__all__ = ["Decision", "Found", "Keys", "Parked", "Reconciler", "decide"]
 
 _LOOKERS = 4  # patients listed at once, so that look-ups take little from the import itself
 _SHORTEST, _LONGEST = 0.2, 2.0  # seconds between two looks at a patient
@@ -77,7 +76,7 @@ class Found:
         created_at: Wall-clock seconds of its creation, or None where it does not say.
     """
 
-    record: CdtRecord
+    record: Any
     equal: bool
     created_at: float | None
 
@@ -105,19 +104,41 @@ def decide(
     return Decision.RESEND if parked.resends < _MOST_RESENDS else Decision.GIVE_UP
 
 
-class Keyed(Protocol):
-    """How a reconciler looks rows up."""
+class Keys(Protocol):
+    """How rows get their keys, and how records are found by them.
 
-    async def listing(self, patient: str, since: float) -> Sequence[CdtRecord] | None:
-        """List a patient's records created since a wall-clock moment; None where the listing is not complete."""
+    Attributes:
+        field: The field that carries the key.
+    """
+
+    field: str
+
+    def key(self, row: Any, /) -> str:
+        """Return what the record of a row carries in the key field."""
         ...
 
-    def key_of(self, record: CdtRecord) -> str | None:
+    def group(self, row: Any, /) -> str:
+        """Return what is listed to find a row: a patient's id, for example."""
+        ...
+
+    async def listing(self, group: str, since: float, /) -> Sequence[Any] | None:
+        """List a group's records created since a wall-clock moment; None where the listing is not complete."""
+        ...
+
+    def key_of(self, record: Any, /) -> str | None:
         """Return what a record carries in the key field."""
         ...
 
-    def found(self, row: Any, record: CdtRecord) -> Found:
+    def found(self, row: Any, record: Any, /) -> Found:
         """Compare a row with the record that carries its key."""
+        ...
+
+    def repeats(self, record: Any, kept: Any, /) -> bool:
+        """Tell whether a record repeats another to the letter and was never edited."""
+        ...
+
+    async def remove(self, group: str, id: str, /) -> None:
+        """Delete a record that repeats another."""
         ...
 
 
@@ -125,7 +146,7 @@ class Reconciler:
     """Looks parked rows up until each is decided.
 
     Args:
-        keyed: How to look.
+        keys: How to look.
         resolve: Called with a parked row, the decision and the record found; may be waited for.
         settle: Seconds for which a key must stay absent; raised by the proof where look-ups lag more.
         final_settle: Seconds after which rows that could not be decided are given up, and the last sweep is made.
@@ -141,8 +162,8 @@ class Reconciler:
 
     def __init__(
         self,
-        keyed: Keyed,
-        resolve: Callable[[Parked, Decision, CdtRecord | None], Awaitable[None]],
+        keys: Keys,
+        resolve: Callable[[Parked, Decision, Any], Awaitable[None]],
         *,
         settle: float,
         final_settle: float,
@@ -150,7 +171,7 @@ class Reconciler:
         armed: Callable[[], bool],
         skew: float = 300.0,
     ) -> None:
-        self._keyed = keyed
+        self._keys = keys
         self._resolve = resolve
         self.settle = settle
         self._final_settle = final_settle
@@ -211,21 +232,21 @@ class Reconciler:
         began = time.monotonic()
         self.lookups += 1
         try:
-            listed = await self._keyed.listing(patient, min(parked.first_sent for parked in rows.values()))
+            listed = await self._keys.listing(patient, min(parked.first_sent for parked in rows.values()))
         except RequestError:
             listed = None
         if listed is None:
             self.failed_lookups += 1
             await self._give_up_stale(patient, began)
             return
-        by_key: dict[str, CdtRecord] = {}
+        by_key: dict[str, Any] = {}
         for record in listed:
-            key = self._keyed.key_of(record)
+            key = self._keys.key_of(record)
             if key is not None:
                 by_key.setdefault(key, record)
         for parked in [parked for parked in rows.values() if parked.since <= began]:
             record_found = by_key.get(parked.key)
-            found = None if record_found is None else self._keyed.found(parked.row, record_found)
+            found = None if record_found is None else self._keys.found(parked.row, record_found)
             decision = decide(parked, found, looked_at=began, settle=self.settle, armed=self._armed(), skew=self._skew)
             if decision is Decision.WAIT and began > parked.since + self.settle + self._final_settle:
                 decision = Decision.GIVE_UP
@@ -239,7 +260,7 @@ class Reconciler:
             if now > parked.since + self.settle + self._final_settle:
                 await self._release(patient, parked, Decision.GIVE_UP, None)
 
-    async def _release(self, patient: str, parked: Parked, decision: Decision, record: CdtRecord | None) -> None:
+    async def _release(self, patient: str, parked: Parked, decision: Decision, record: Any) -> None:
         rows = self._by_patient.get(patient, {})
         if rows.pop(parked.index, None) is None:
             return
@@ -247,21 +268,3 @@ class Reconciler:
             self._by_patient.pop(patient, None)
         self.pending -= 1
         await self._resolve(parked, decision, record)
-
-
-def duplicates(
-    records: Sequence[CdtRecord], key_of: Callable[[CdtRecord], str | None], keys: Mapping[str, int]
-) -> dict[str, list[CdtRecord]]:
-    """Return the records of each given key that is there more than once.
-
-    Args:
-        records: A patient's records.
-        key_of: Returns a record's key.
-        keys: The keys that were ever unknown.
-    """
-    by_key: dict[str, list[CdtRecord]] = {}
-    for record in records:
-        key = key_of(record)
-        if key is not None and key in keys:
-            by_key.setdefault(key, []).append(record)
-    return {key: found for key, found in by_key.items() if len(found) > 1}

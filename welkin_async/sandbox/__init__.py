@@ -5,6 +5,10 @@
         ...  # talk to server.base_url
         assert not server.faults.unmet()
 
+It serves every operation of the API; `server.store` is its state, `server.store.sections` that of each section.
+What a client must not trust is to be had by request: faults, `outage`, lists that run behind (`visibility_delay`,
+`list_lag`), keys that are dropped or only echoed (`define_cdt(..., drops=..., echo_only=...)`).
+
 `SandboxProcess` runs the same server as a process of its own, as does `python -m welkin_async.sandbox`.
 It shares nothing with the client but the API.
 """

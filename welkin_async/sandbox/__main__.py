@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--burst", type=float, default=None, help="size of a token bucket (a fixed window of one second)")
     add("--retry-after", choices=("seconds", "date", "none"), default="seconds", help="on a 429 (%(default)s)")
     add("--latency", type=float, default=0.0, help="seconds every request waits (%(default)s)")
+    add("--visibility-delay", type=float, default=0.0, help="seconds until lists show a new CDT record (%(default)s)")
+    add("--list-lag", type=float, default=0.0, help="seconds longer that only totals count it (%(default)s)")
     add("--seed", type=int, default=0, help="start of the generators (%(default)s)")
     add("--allow-delete", action="store_true", help="let patients and users be deleted")
     add("--exit-with-parent", action="store_true", help="stop when standard input ends")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
 from .errors import ApiError, record_not_found, validation_error
 from .formations import Formation, Formations
+from .moments import instant
 from .pages import sorted_by, spring_page
 from .patients import Patients
 from .routing import Routes
 from .site import Site
+from .visibility import Visibility
 from .wire import Answer, Call, Record, no_content, ok
 
 __all__ = ["Cdts"]
@@ -27,12 +29,14 @@ class Cdts:
         site: Clock, ids and author.
         patients: Where a record's patient must be.
         formations: Definitions of the CDTs.
+        visibility: What lists do not show yet.
         tables: Records by CDT name, then patient, then record id; each in order of creation.
     """
 
     site: Site
     patients: Patients
     formations: Formations
+    visibility: Visibility
     tables: dict[str, dict[str, dict[str, Record]]] = attrs.field(factory=dict, repr=False)
 
     def register(self, routes: Routes) -> None:
@@ -74,8 +78,8 @@ class Cdts:
             ApiError: 400, a value does not fit; 404, unknown patient or CDT.
         """
         formation, table = self._table(patient_id, cdt_name)
-        body = formation.blank.copy()
-        write(formation, body, call.object())
+        body, sent = formation.blank.copy(), call.object()
+        write(formation, body, sent)
         for name in formation.required:
             if body[name] is None:
                 raise validation_error("A required field is missing", "CDT", field=name)
@@ -93,7 +97,7 @@ class Cdts:
             "cdtName": cdt_name,
         }
         table[record_id] = record
-        return ok(record, 201)
+        return ok(_echoed(formation, record, sent) if formation.echo_only else record, 201)
 
     def get(self, call: Call, patient_id: str, cdt_name: str, record_id: str) -> Answer:
         """One record (recorded)."""
@@ -102,9 +106,10 @@ class Cdts:
     def update(self, call: Call, patient_id: str, cdt_name: str, record_id: str) -> Answer:
         """Change the fields sent, null clearing one (recorded: 200 with the envelope)."""
         formation, record = self._record(patient_id, cdt_name, record_id)
-        write(formation, record["jsonBody"], call.object())
+        sent = call.object()
+        write(formation, record["jsonBody"], sent)
         self._touch(record["jsonBody"])
-        return ok(record)
+        return ok(_echoed(formation, record, sent))
 
     def _touch(self, body: Record) -> None:
         body["updated_at"] = self.site.clock.stamp()
@@ -163,12 +168,13 @@ class Cdts:
         """
         formation, table = self._table(patient_id, cdt_name)
         query = call.query
-        records: Sequence[Record] = list(table.values())
+        records = self.visibility.counted(list(table.values()))
         if "dateStart" in query or "dateEnd" in query:
             records = _between(records, query)
         if query.get("filters"):
             records = _filtered(records, query["filters"], formation)
-        page = spring_page(sorted_by(records, query, formation.blank, "jsonBody"), query)
+        ordered = sorted_by(records, query, formation.blank, "jsonBody")
+        page = spring_page(self.visibility.shown(ordered), query, len(ordered))
         if query.get("fields"):
             # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
             names = set(query["fields"].split(","))
@@ -206,22 +212,21 @@ def write(formation: Formation, body: Record, sent: Mapping[str, Any]) -> None:
     body.update(accepted)
 
 
-def _instant(query: Mapping[str, str], name: str) -> str | None:
-    if not query.get(name):
-        return None
-    try:
-        moment = datetime.fromisoformat(query[name])
-    except ValueError as error:
-        raise validation_error(f"{name} must be an ISO 8601 datetime", "CDT", parameter=name) from error
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _echoed(formation: Formation, record: Record, sent: Mapping[str, Any]) -> Record:
+    """The record as a write is answered: with the values of fields that are echoed without being stored."""
+    echo = {name: value for name, value in sent.items() if name in formation.echo_only}
+    return {**record, "jsonBody": {**record["jsonBody"], **echo}} if echo else record
 
 
 def _between(records: Sequence[Record], query: Mapping[str, str]) -> list[Record]:
     # Which date CDT lists filter on is unknown; dictionaries, the nearest documented relative, use updated_at.
     # Stamps are compared as text: they all have the same form and length.
-    start, end = _instant(query, "dateStart") or "", _instant(query, "dateEnd") or "9"
-    return [each for each in records if start <= each["jsonBody"]["updated_at"] <= end]
+    start, end = instant(query, "dateStart", "CDT") or "", instant(query, "dateEnd", "CDT")
+    if end is not None:
+        return [each for each in records if start <= each["jsonBody"]["updated_at"] <= end]
+    # The latest by creation all belong, which spares a look-up of recent records the look at every one.
+    latest = bisect_left(records, start, key=lambda each: str(each["jsonBody"]["created_at"]))
+    return [*(each for each in records[:latest] if start <= each["jsonBody"]["updated_at"]), *records[latest:]]
 
 
 def _filtered(records: Sequence[Record], filters: str, formation: Formation) -> Sequence[Record]:

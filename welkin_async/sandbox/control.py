@@ -19,6 +19,10 @@ __all__ = ["PREFIX", "Control"]
 
 PREFIX = "/_sandbox/"
 
+_SETTINGS: dict[str, Callable[[Any], Any]] = {
+    "latency": float, "visibility_delay": float, "list_lag": float, "refuse_tokens": bool,
+}  # fmt: skip
+
 
 class Control:
     """The control routes of a server.
@@ -40,10 +44,12 @@ class Control:
             ("GET", "records"): self._records,
             ("POST", "patients"): self._patients,
             ("POST", "cdts"): self._cdts,
+            ("POST", "settings"): self._settings,
             ("POST", "clock"): self._clock,
             ("POST", "expire-tokens"): self._expire,
             ("POST", "outage"): self._outage,
             ("POST", "settle"): self._settle,
+            ("POST", "publish"): self._publish,
         }
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -113,11 +119,23 @@ class Control:
 
     def _cdts(self, call: Call) -> Any:
         sent = call.object()
-        return self._server.define_cdt(sent["name"], sent["fields"])
+        lost = {name: sent.get(name, ()) for name in ("drops", "echo_only")}
+        return self._server.define_cdt(sent["name"], sent["fields"], **lost)
+
+    def _settings(self, call: Call) -> Any:
+        for name, value in call.object().items():
+            if name not in _SETTINGS:
+                raise ValueError(f"{name} is not one of {', '.join(_SETTINGS)}")
+            setattr(self._server, name, _SETTINGS[name](value))
+        return {name: getattr(self._server, name) for name in _SETTINGS}
 
     def _clock(self, call: Call) -> Any:
         self._server.clock.advance(float(call.object()["advance"]))
         return {"offset": self._server.clock.offset}
+
+    def _publish(self, call: Call) -> Any:
+        self._server.store.sections.designs.publish()
+        return {}
 
     def _expire(self, call: Call) -> Any:
         self._server.expire_tokens()

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from .wire import Answer
 
-__all__ = ["deliver", "reset", "truncate"]
+__all__ = ["deliver", "reset", "stream", "truncate"]
 
 _ABORT = struct.pack("ii", 1, 0)
 
@@ -21,6 +21,23 @@ def deliver(answer: Answer) -> web.StreamResponse:
         answer: Status, headers and body.
     """
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+
+async def stream(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """Send a file piece by piece.
+
+    Args:
+        request: The request to answer.
+        answer: Its `file` is the body.
+    """
+    assert answer.file is not None
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_length = answer.file.size
+    await response.prepare(request)
+    for piece in answer.file.pieces():
+        await response.write(piece)
+    await response.write_eof()
+    return response
 
 
 def reset(request: web.BaseRequest) -> web.StreamResponse:
@@ -51,11 +68,12 @@ async def truncate(request: web.BaseRequest, answer: Answer) -> web.StreamRespon
     Returns:
         A response for aiohttp to drop, as its connection is closing.
     """
+    size = len(answer.body) if answer.file is None else answer.file.size
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    response.content_length = len(answer.body) or 2
+    response.content_length = size or 2
     await response.prepare(request)
-    if answer.body:
-        await response.write(answer.body[: len(answer.body) // 2])
+    for piece in [answer.body[: size // 2]] if answer.file is None else answer.file.pieces(size // 2):
+        await response.write(piece)
     if request.transport is not None:
         request.transport.close()
     return web.Response()

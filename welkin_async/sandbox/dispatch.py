@@ -9,14 +9,15 @@ from functools import partial
 import attrs
 from aiohttp import web
 
-from .delivery import deliver, reset, truncate
-from .errors import ApiError
+from .delivery import deliver, reset, stream, truncate
+from .errors import ApiError, unauthorized
 from .faults import Fault, FaultKind, Faults
 from .routing import Match, Routes
 from .site import Clock
 from .stats import LoggedRequest, Stats
 from .throttle import Throttle
 from .tokens import TOKEN_OPERATION, Tokens
+from .uploads import is_multipart, read_parts
 from .wire import Answer, Call, error_answer
 
 __all__ = ["Dispatcher", "Dropped"]
@@ -81,7 +82,7 @@ class Dispatcher:
         try:
             answer = await self._answer(request, entry, path, query)
             status = answer.status
-            return deliver(answer)
+            return deliver(answer) if answer.file is None else await stream(request, answer)
         except Dropped as dropped:
             return reset(request) if dropped.answer is None else await truncate(request, dropped.answer)
         except (ConnectionError, web.RequestPayloadError):
@@ -91,13 +92,17 @@ class Dispatcher:
             self.stats.leave(entry, status)
 
     async def _answer(self, request: web.BaseRequest, entry: LoggedRequest, path: str, query: str) -> Answer:
-        # All of the body first: a client that was still sending would see another error than one that waits.
-        body = await request.content.read()
         try:
             match, missing = self.routes.find(request.method, path), None
             entry.operation = match.operation
         except ApiError as error:
             match, missing = None, error
+        # All of the body first: a client that was still sending would see another error than one that waits.
+        call = Call(path, query, b"", request.headers.get("Content-Type", ""))
+        if match is not None and match.multipart and is_multipart(call.content_type):
+            call.parts = await read_parts(request)
+        else:
+            call.body = await request.content.read()
         if entry.operation == TOKEN_OPERATION:
             self.stats.token_requests += 1
         try:
@@ -109,7 +114,6 @@ class Dispatcher:
                 raise missing or ApiError.of_status(404)
         except ApiError as error:
             return error_answer(error, self.clock.stamp())
-        call = Call(path, query, body, request.headers.get("Content-Type", ""))
         fault = self.faults.meet(match.operation) if self.faults else None
         if self.latency:
             await asyncio.sleep(self.latency)
@@ -160,7 +164,10 @@ class Dispatcher:
                 return Answer(work().status, b"", {})
 
     def _status(self, fault: Fault) -> Answer:
-        usual = error_answer(ApiError.of_status(fault.status), self.clock.stamp())
+        # A client may look at the code of a 401 before it asks for another token.
+        expired = unauthorized("TOKEN_EXPIRED", "The token has expired")
+        error = expired if fault.status == 401 else ApiError.of_status(fault.status)
+        usual = error_answer(error, self.clock.stamp())
         headers = {**usual.headers, **fault.headers}
         if fault.retry_after is not None:
             headers["Retry-After"] = str(fault.retry_after)

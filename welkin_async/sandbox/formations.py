@@ -13,7 +13,47 @@ from .routing import Routes
 from .site import Site
 from .wire import Answer, Call, Record, ok
 
-__all__ = ["Formation", "Formations"]
+__all__ = ["Formation", "Formations", "cdt_shape"]
+
+
+def cdt_shape(
+    id: str,
+    name: str,
+    fields: Mapping[str, str] | Iterable[Mapping[str, Any]],
+    *,
+    title: str | None = None,
+    label: str | None = None,
+    version: int = 1,
+    relation: str = "COMMON",
+) -> Record:
+    """A data type's definition as the API shows it (keys recorded).
+
+    Args:
+        id: Its id.
+        name: Name that paths use.
+        fields: Types by name, or objects; see `fields.completed`.
+        title: Title; null for CDTs (recorded), text for document types.
+        label: Text for people.
+        version: Counts its changes.
+        relation: What the type serves, such as COMMON or DOCUMENT_TYPE.
+
+    Raises:
+        ValueError: A name is given twice, or a type unknown.
+    """
+    return {
+        "id": id,
+        "name": name,
+        "title": title,
+        "label": label,
+        "version": version,
+        "internal": False,
+        "readable": True,
+        "updatable": True,
+        "type": "MULTI_RECORD",
+        "relation": relation,
+        "fields": completed(fields),
+        "_containsPHI": True,
+    }
 
 
 @attrs.define
@@ -26,10 +66,14 @@ class Formation:
         required: Custom fields whose meta says so.
         bulk_fields: Fields that a bulk update may change.
         searchable: Fields that `filters` may name.
+        drops: Fields whose values the server drops although the shape calls them editable.
+        echo_only: Fields whose values are in the answer to a write but are not stored.
         blank: A record's `jsonBody` with every field null.
     """
 
     shape: Record
+    drops: frozenset[str] = frozenset()
+    echo_only: frozenset[str] = frozenset()
     checks: dict[str, Check] = attrs.field(init=False, repr=False)
     required: list[str] = attrs.field(init=False)
     bulk_fields: frozenset[str] = attrs.field(init=False)
@@ -37,8 +81,10 @@ class Formation:
     blank: Record = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        fields = self.shape["fields"]
-        self.checks = {each["name"]: check_for(each) for each in fields if each["editable"]}
+        fields, lost = self.shape["fields"], self.drops | self.echo_only
+        self.checks = {
+            each["name"]: check_for(each) for each in fields if each["editable"] and each["name"] not in lost
+        }
         self.required = [each["name"] for each in fields if each["meta"]["required"]]
         self.bulk_fields = frozenset(each["name"] for each in fields if each["bulkEdit"])
         self.searchable = frozenset(each["name"] for each in fields if each["searchable"])
@@ -62,32 +108,34 @@ class Formations:
     site: Site
     definitions: dict[str, Formation] = attrs.field(factory=dict)
 
-    def define(self, name: str, fields: Mapping[str, str] | Iterable[Mapping[str, Any]]) -> Formation:
+    def define(
+        self,
+        name: str,
+        fields: Mapping[str, str] | Iterable[Mapping[str, Any]],
+        *,
+        drops: Iterable[str] = (),
+        echo_only: Iterable[str] = (),
+    ) -> Formation:
         """Define a CDT, or define it anew with the next version; records made before stay as they are.
 
         Args:
             name: Name of the CDT.
             fields: Types by name, or objects in the shape formations show; see `fields.completed`.
+            drops: Fields to drop without a word.
+            echo_only: Fields to echo without storing them.
 
         Raises:
-            ValueError: A name is given twice, or a type unknown.
+            ValueError: A name is given twice, a type or one of the fields to lose is unknown.
         """
         earlier = self.definitions.get(name)
-        shape = {
-            "id": earlier.shape["id"] if earlier else self.site.new_id(),
-            "name": name,
-            "title": None,
-            "label": None,
-            "version": earlier.shape["version"] + 1 if earlier else 1,
-            "internal": False,
-            "readable": True,
-            "updatable": True,
-            "type": "MULTI_RECORD",
-            "relation": "COMMON",
-            "fields": completed(fields),
-            "_containsPHI": True,
-        }
-        formation = self.definitions[name] = Formation(shape)
+        if earlier is None:
+            shape = cdt_shape(self.site.new_id(), name, fields)
+        else:
+            shape = cdt_shape(earlier.shape["id"], name, fields, version=earlier.shape["version"] + 1)
+        formation = Formation(shape, frozenset(drops), frozenset(echo_only))
+        if unknown := (formation.drops | formation.echo_only).difference(formation.blank):
+            raise ValueError(f"{name} has no field {', '.join(sorted(unknown))}")
+        self.definitions[name] = formation
         return formation
 
     def register(self, routes: Routes) -> None:

@@ -56,7 +56,8 @@ def sorted_by(
         ApiError: 400, unknown field or direction (unknown: chosen here, so that a misspelt sort is not silently lost).
     """
     wanted = query.get("sort")
-    if not wanted:
+    if not wanted or not records:
+        # Some sections know their fields from their records only, so an empty list takes any sort.
         return records
     field, _, direction = wanted.partition(",")
     direction = direction.strip().lower() or "asc"
@@ -70,15 +71,16 @@ def sorted_by(
     return sorted(records, key=lambda record: sort_key(record[inside].get(field)), reverse=direction == "desc")
 
 
-def spring_page(records: Sequence[Record], query: Mapping[str, str]) -> Record:
+def spring_page(records: Sequence[Record], query: Mapping[str, str], total: int | None = None) -> Record:
     """One page as `content` with `pageable` and totals (recorded).
 
     Args:
         records: All that match, in order.
         query: Decoded query parameters.
+        total: Total to state; None states that of the records.
     """
     page, size = window(query)
-    total = len(records)
+    total = len(records) if total is None else total
     content = list(records[page * size : (page + 1) * size])
     pages = -(-total // size)
     ordered = bool(query.get("sort"))

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -166,9 +167,30 @@ class SandboxProcess:
         """
         return list((await self._call("POST", "patients", {"count": count}))["ids"])
 
-    async def define_cdt(self, name: str, fields: object) -> dict[str, Any]:
+    async def define_cdt(
+        self, name: str, fields: object, *, drops: Sequence[str] = (), echo_only: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """Define a CDT; see `Store.define_cdt`."""
-        return dict(await self._call("POST", "cdts", {"name": name, "fields": fields}))
+        lost = {"drops": list(drops), "echo_only": list(echo_only)}
+        return dict(await self._call("POST", "cdts", {"name": name, "fields": fields, **lost}))
+
+    async def set(self, **settings: float | bool) -> dict[str, Any]:
+        """Change attributes of the running `Sandbox`.
+
+        Args:
+            settings: Any of `latency`, `visibility_delay`, `list_lag` and `refuse_tokens`.
+
+        Returns:
+            All of them as they are now.
+
+        Raises:
+            ValueError: A name is not one of these, or a value is out of range.
+        """
+        return dict(await self._call("POST", "settings", settings))
+
+    async def publish(self) -> None:
+        """Put the draft of the formations in use."""
+        await self._call("POST", "publish")
 
     async def advance(self, seconds: float) -> None:
         """Move the server's clock forward.

@@ -26,11 +26,13 @@ class Match(NamedTuple):
         operation: Id of the operation, e.g. `cdts.create`.
         handler: What does the work.
         arguments: Decoded path parameters in order.
+        multipart: Whether it takes a multipart body.
     """
 
     operation: str
     handler: Handler
     arguments: list[str]
+    multipart: bool = False
 
 
 class _Node:
@@ -39,7 +41,7 @@ class _Node:
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.parameter: _Node | None = None
-        self.methods: dict[str, tuple[str, Handler]] = {}
+        self.methods: dict[str, tuple[str, Handler, bool]] = {}
 
 
 class Routes:
@@ -55,7 +57,7 @@ class Routes:
         self._root = _Node()
         self.operations: set[str] = set()
 
-    def add(self, operation: str, method: str, path: str, handler: Handler) -> None:
+    def add(self, operation: str, method: str, path: str, handler: Handler, *, multipart: bool = False) -> None:
         """Register an operation.
 
         Args:
@@ -63,6 +65,7 @@ class Routes:
             method: HTTP verb in capitals.
             path: Template such as `/{tenant}/{instance}/patients/{patient_id}`.
             handler: Called with the `Call` and the path parameters in order, tenant and instance left out.
+            multipart: Whether it takes a multipart body, which is then spooled as it arrives.
 
         Raises:
             ValueError: The method and path are taken.
@@ -78,7 +81,7 @@ class Routes:
                 node = node.literals.setdefault(segment, _Node())
         if method in node.methods:
             raise ValueError(f"{method} {path} is registered twice")
-        node.methods[method] = (operation, handler)
+        node.methods[method] = (operation, handler, multipart)
         self.operations.add(operation)
 
     def find(self, method: str, path: str) -> Match:
@@ -109,7 +112,8 @@ class Routes:
                 raise ApiError.of_status(404, "No such resource")
             allowed = {"Allow": ", ".join(sorted(node.methods))}
             raise ApiError.of_status(405, f"{method} is not supported here", allowed)
-        return Match(found[0], found[1], arguments)
+        operation, handler, multipart = found
+        return Match(operation, handler, arguments, multipart)
 
 
 class Section(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
@@ -13,6 +12,7 @@ from .control import PREFIX, Control
 from .defaults import DEFAULT_CDTS
 from .dispatch import Dispatcher
 from .faults import Faults
+from .listener import Listener
 from .routing import Routes
 from .site import Clock, Site
 from .stats import Stats
@@ -22,9 +22,6 @@ from .tokens import TOKEN_OPERATION, Tokens
 from .wire import Record
 
 __all__ = ["Sandbox"]
-
-# How long a request that is being served may hold up the end; stalled ones would hold it up for their whole stall.
-_GRACE = 0.05
 
 
 class Sandbox:
@@ -48,6 +45,8 @@ class Sandbox:
         burst: Size of a token bucket filled at `rate`; None for a fixed window of one second.
         retry_after: Form of Retry-After on a 429: `seconds`, `date` or `none`.
         latency: Seconds every admitted request waits before its work is done; refusals come at once.
+        visibility_delay: Seconds until a new CDT record is in lists; a look-up by id finds it at once.
+        list_lag: Seconds beyond that for which lists miss it while their totals count it.
         seed: Start of the generators of ids and of faults with a probability.
         allow_delete: Whether patients and users can be deleted; recorded answers are 403.
         cdts: Fields of the CDTs that exist from the start, by name.
@@ -77,14 +76,15 @@ class Sandbox:
         burst: float | None = None,
         retry_after: RetryAfter = "seconds",
         latency: float = 0.0,
+        visibility_delay: float = 0.0,
+        list_lag: float = 0.0,
         seed: int = 0,
         allow_delete: bool = False,
         cdts: Mapping[str, Mapping[str, str] | Iterable[Mapping[str, Any]]] = DEFAULT_CDTS,
     ) -> None:
         self.clock = Clock()
         self._site = Site(tenant, instance, api_client, secret_key, allow_delete, seed, self.clock)
-        self._address = (host, port)
-        self.store = Store(self._site, cdts)
+        self.store = Store(self._site, cdts, visibility_delay, list_lag)
         self.stats = Stats()
         self.throttle = Throttle(self.clock, rate, burst, retry_after)
         self._tokens = Tokens(self._site, token_life, token_limit, token_window, token_block)
@@ -96,10 +96,11 @@ class Sandbox:
             self.clock, self._routes, self._tokens, self.throttle, self.faults, self.stats, latency
         )
         self._control = Control(self)
-        self._runner: web.ServerRunner | None = None
+        self._listener = Listener(self._serve, host, port)
 
     def __repr__(self) -> str:
-        return f"<Sandbox {self._site.tenant}/{self._site.instance} {'serving' if self._runner else 'closed'}>"
+        state = "serving" if self._listener.listening else "closed"
+        return f"<Sandbox {self._site.tenant}/{self._site.instance} {state}>"
 
     async def __aenter__(self) -> Sandbox:
         await self.start()
@@ -117,26 +118,12 @@ class Sandbox:
             RuntimeError: It is serving already.
             OSError: The address cannot be bound.
         """
-        if self._runner is not None:
-            raise RuntimeError("the sandbox is serving already")
-        runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_GRACE)
-        await runner.setup()
-        try:
-            # A generous backlog: load tests open hundreds of connections at once.
-            await web.TCPSite(runner, *self._address, backlog=1024).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        await self._listener.start()
 
     async def close(self) -> None:
         """Stop listening, end open connections and drop late work; the store and the counts stay readable."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            self._dispatcher.abandon()
-            await runner.cleanup()
-            # Transports close in the turn after; without it a loop that ends at once reports them as unclosed.
-            await asyncio.sleep(0)
+        self._dispatcher.abandon()
+        await self._listener.close()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.raw_path.startswith(PREFIX):
@@ -150,10 +137,7 @@ class Sandbox:
         Raises:
             RuntimeError: It is not serving.
         """
-        if self._runner is None:
-            raise RuntimeError("the sandbox is not serving: use `async with`, or await start()")
-        host, port = self._runner.addresses[0][:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self._listener.base_url
 
     @property
     def tenant(self) -> str:
@@ -180,9 +164,16 @@ class Sandbox:
         """Ids of the operations it serves."""
         return frozenset(self._routes.operations)
 
-    def define_cdt(self, name: str, fields: Mapping[str, str] | Iterable[Mapping[str, Any]]) -> Record:
+    def define_cdt(
+        self,
+        name: str,
+        fields: Mapping[str, str] | Iterable[Mapping[str, Any]],
+        *,
+        drops: Iterable[str] = (),
+        echo_only: Iterable[str] = (),
+    ) -> Record:
         """Define a CDT; see `Store.define_cdt`."""
-        return self.store.define_cdt(name, fields)
+        return self.store.define_cdt(name, fields, drops=drops, echo_only=echo_only)
 
     def expire_tokens(self) -> None:
         """Let every token issued so far expire now: its next use is 401 TOKEN_EXPIRED."""
@@ -215,6 +206,26 @@ class Sandbox:
     def latency(self, seconds: float) -> None:
         """Change the latency of requests to come."""
         self._dispatcher.latency = seconds
+
+    @property
+    def visibility_delay(self) -> float:
+        """Seconds from a CDT record's creation until lists show it."""
+        return self.store.visibility.delay
+
+    @visibility_delay.setter
+    def visibility_delay(self, seconds: float) -> None:
+        """Change it, for records that exist already too."""
+        self.store.visibility.delay = seconds
+
+    @property
+    def list_lag(self) -> float:
+        """Seconds beyond `visibility_delay` for which lists miss a record that their totals count."""
+        return self.store.visibility.lag
+
+    @list_lag.setter
+    def list_lag(self, seconds: float) -> None:
+        """Change it, for records that exist already too."""
+        self.store.visibility.lag = seconds
 
     def outage(self, seconds: float, status: int | None = None) -> None:
         """Serve nobody for a while, the token call included.

@@ -8,7 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-__all__ = ["Clock", "Site"]
+__all__ = ["Clock", "Site", "format_moment"]
+
+
+def format_moment(moment: datetime) -> str:
+    """A moment as the API writes datetimes, `YYYY-MM-DDTHH:MM:SS.mmmZ` (recorded).
+
+    Args:
+        moment: Aware, of any zone.
+    """
+    # Cut to milliseconds, not rounded, as `Clock.stamp` does.
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @attrs.define
@@ -46,6 +56,14 @@ class Clock:
         if seconds < 0:
             raise ValueError("the sandbox clock only moves forward")
         self.offset += seconds
+
+    def stamp_before(self, seconds: float) -> str:
+        """A moment in the past, in the form of `stamp`.
+
+        Args:
+            seconds: How long ago.
+        """
+        return format_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time() - seconds))
 
     def stamp(self) -> str:
         """Now as the API writes datetimes, `YYYY-MM-DDTHH:MM:SS.mmmZ` (recorded)."""

@@ -6,14 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .cdts import Cdts
-from .formations import Formations
-from .patients import Patients
-from .routing import Routes, Section
+from .routing import Routes
+from .sections import Sections
 from .site import Site
-from .users import Users
+from .visibility import Visibility
 from .wire import Record
-from .work_hours import WorkHours
 
 __all__ = ["Store"]
 
@@ -26,22 +23,25 @@ class Store:
     Args:
         site: Names, clock and ids.
         cdts: Fields of the CDTs that exist from the start, by name.
+        visibility_delay: Seconds until lists show a new CDT record.
+        list_lag: Seconds beyond that for which only their totals count it.
+
+    Attributes:
+        visibility: What lists of CDT records do not show yet.
+        sections: State and routes of each section of the API, under its name.
     """
 
-    def __init__(self, site: Site, cdts: Mapping[str, Mapping[str, str] | Iterable[Mapping[str, Any]]]) -> None:
-        self._patients = Patients(site)
-        self._formations = Formations(site)
-        self._cdts = Cdts(site, self._patients, self._formations)
-        self._users = Users(site)
-        self._work_hours = WorkHours(site)
-        self._patients.on_delete.append(self._cdts.forget)
+    def __init__(
+        self,
+        site: Site,
+        cdts: Mapping[str, Mapping[str, str] | Iterable[Mapping[str, Any]]],
+        visibility_delay: float = 0.0,
+        list_lag: float = 0.0,
+    ) -> None:
+        self.visibility = Visibility(site.clock, visibility_delay, list_lag)
+        self.sections = Sections(site, self.visibility)
         for name, fields in cdts.items():
-            self._formations.define(name, fields)
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Every section, each of which registers its own routes."""
-        return self._patients, self._cdts, self._formations, self._users, self._work_hours
+            self.sections.formations.define(name, fields)
 
     def register(self, routes: Routes) -> None:
         """Add the operations of every section.
@@ -55,24 +55,31 @@ class Store:
     @property
     def patients(self) -> Mapping[str, Record]:
         """Patients by id, in order of creation."""
-        return self._patients.records
+        return self.sections.patients.records
 
     @property
     def users(self) -> Mapping[str, Record]:
         """Users by id, in order of creation."""
-        return self._users.records
+        return self.sections.users.records
 
     @property
     def work_hours(self) -> Mapping[str, Record]:
         """Periods of work hours by `workHoursId`."""
-        return self._work_hours.periods
+        return self.sections.work_hours.periods
 
     @property
     def formations(self) -> Mapping[str, Record]:
         """CDT definitions by name, as the API shows them."""
-        return {name: formation.shape for name, formation in self._formations.definitions.items()}
+        return {name: formation.shape for name, formation in self.sections.formations.definitions.items()}
 
-    def define_cdt(self, name: str, fields: Mapping[str, str] | Iterable[Mapping[str, Any]]) -> Record:
+    def define_cdt(
+        self,
+        name: str,
+        fields: Mapping[str, str] | Iterable[Mapping[str, Any]],
+        *,
+        drops: Iterable[str] = (),
+        echo_only: Iterable[str] = (),
+    ) -> Record:
         """Define a CDT, or define it anew with the next version.
 
         Args:
@@ -80,14 +87,17 @@ class Store:
             fields: Custom fields: types by name, such as `{"dose": "text"}`, or objects as formations show them, of
                 which `name` and `type` are needed. An object with the name of a system field changes that field:
                 `{"name": "external_id", "type": "text", "editable": False}` makes the server drop what is sent for it.
+            drops: Fields, system fields included, whose values are dropped although the formation calls them editable.
+            echo_only: Fields whose values are echoed by the answers to create and update but not stored, so that no
+                later look-up finds them.
 
         Returns:
             The definition as the API shows it.
 
         Raises:
-            ValueError: A name is given twice, or a type unknown.
+            ValueError: A name is given twice, a type or one of the fields to lose is unknown.
         """
-        return self._formations.define(name, fields).shape
+        return self.sections.formations.define(name, fields, drops=drops, echo_only=echo_only).shape
 
     def add_patient(self, **fields: Any) -> Record:
         """Create a patient without a request.
@@ -98,7 +108,7 @@ class Store:
         Raises:
             ApiError: 400, a value does not fit.
         """
-        return self._patients.add({"firstName": "Charlie", "lastName": "Taylor", **fields})
+        return self.sections.patients.add({"firstName": "Charlie", "lastName": "Taylor", **fields})
 
     def add_patients(self, count: int) -> list[str]:
         """Create patients without requests.
@@ -122,7 +132,7 @@ class Store:
         Raises:
             ApiError: 400, the username is taken or a value does not fit.
         """
-        record = self._users.add({**fields, "username": username, "email": email})
+        record = self.sections.users.add({**fields, "username": username, "email": email})
         record.update(fields)
         return record
 
@@ -133,7 +143,7 @@ class Store:
             name: Name of the CDT; an unknown one has no records.
             patient_id: One patient only; None for all.
         """
-        table = self._cdts.tables.get(name, {})
+        table = self.sections.cdts.tables.get(name, {})
         if patient_id is not None:
             return list(table.get(patient_id, {}).values())
         return [record for records in table.values() for record in records.values()]
@@ -144,7 +154,7 @@ class Store:
         Args:
             name: Name of the CDT.
         """
-        return {patient_id: len(held) for patient_id, held in self._cdts.tables.get(name, {}).items() if held}
+        return {patient_id: len(held) for patient_id, held in self.sections.cdts.tables.get(name, {}).items() if held}
 
     def duplicates(self, name: str, field: str = "external_id") -> dict[str, list[str]]:
         """Values that more than one record has, with the ids of these records.

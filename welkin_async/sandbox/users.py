@@ -136,7 +136,7 @@ class Users:
             if name in clean and not clean[name]:
                 raise validation_error(f"{name} is required", "USER", field=name)
         _merge(record, clean)
-        self._touch(record)
+        self.touch(record)
         return ok(record)
 
     def replace(self, call: Call, user_key: str) -> Answer:
@@ -150,10 +150,15 @@ class Users:
         _merge(fresh, clean)
         record.clear()
         record.update(fresh)
-        self._touch(record)
+        self.touch(record)
         return ok(record)
 
-    def _touch(self, record: Record) -> None:
+    def touch(self, record: Record) -> None:
+        """Note that a user was changed now.
+
+        Args:
+            record: The user.
+        """
         record["updatedAt"], record["updatedByName"] = self.site.clock.stamp(), self.site.author
 
     def delete(self, call: Call, user_key: str) -> Answer:

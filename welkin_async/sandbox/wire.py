@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from .blobs import Blob
 from .errors import ApiError, validation_error
+from .uploads import Part
 
 __all__ = ["Answer", "Call", "Record", "encode", "error_answer", "no_content", "ok"]
 
@@ -33,11 +35,13 @@ class Answer(NamedTuple):
         status: HTTP status.
         body: Whole body; empty for none.
         headers: Headers besides Date and Content-Length.
+        file: What to stream in place of `body`.
     """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
+    file: Blob | None = None
 
 
 def encode(value: object) -> bytes:
@@ -55,9 +59,13 @@ def ok(value: object, status: int = 200) -> Answer:
     return Answer(status, encode(value), _JSON)
 
 
-def no_content() -> Answer:
-    """200 without a body, the recorded answer to most DELETEs."""
-    return Answer(200, b"", {})
+def no_content(status: int = 200) -> Answer:
+    """An answer without a body, as most DELETEs are recorded.
+
+    Args:
+        status: 200, or 204 as recorded for calendar events.
+    """
+    return Answer(status, b"", {})
 
 
 def error_answer(error: ApiError, stamp: str) -> Answer:
@@ -79,12 +87,14 @@ class Call:
         raw_query: Raw query string.
         body: Whole body.
         content_type: Value of the Content-Type header.
+        parts: Parts of a multipart body, of routes that take one; its `body` is empty.
     """
 
     path: str
     raw_query: str
     body: bytes
     content_type: str = ""
+    parts: list[Part] | None = None
     _query: dict[str, str] | None = None
 
     @property

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
 
 import attrs
 
 from .errors import not_found, validation_error
+from .moments import local, moment
 from .routing import Routes
 from .site import Site
 from .wire import Answer, Call, Record, ok
@@ -48,18 +47,28 @@ class WorkHours:
         Raises:
             ApiError: 400, `from` or `to` is missing or malformed.
         """
-        query = call.query
-        start, end = _moment(query, "from"), _moment(query, "to")
+        return ok([{"psmId": owner, "details": details} for owner, details in self.held(call.query).items()])
+
+    def held(self, query: Mapping[str, str]) -> dict[str, list[Record]]:
+        """Periods that overlap the time from `from` to `to`, by user id; users without any left out.
+
+        Args:
+            query: Decoded query parameters.
+
+        Raises:
+            ApiError: 400, `from` or `to` is missing or malformed.
+        """
+        start, end = moment(query, "from", "CALENDAR"), moment(query, "to", "CALENDAR")
         wanted = {each for each in (query.get("psmIds") or query.get("psm-ids") or "").lower().split(",") if each}
         found: dict[str, list[Record]] = {}
         for period_id, period in self.periods.items():
             owner = self.owners[period_id]
-            overlaps = _moment(period, "startDateTime") < end and (
-                period["endDateTime"] is None or _moment(period, "endDateTime") > start
+            overlaps = moment(period, "startDateTime", "CALENDAR") < end and (
+                period["endDateTime"] is None or moment(period, "endDateTime", "CALENDAR") > start
             )
             if overlaps and (not wanted or owner in wanted):
                 found.setdefault(owner, []).append(period)
-        return ok([{"psmId": owner, "details": details} for owner, details in found.items()])
+        return found
 
     def create(self, call: Call) -> Answer:
         """Add a period: flat request, answer `{psmId, details}` (documented; 201 is chosen here, the text says 2xx)."""
@@ -87,8 +96,8 @@ class WorkHours:
             "ruleType": "DEFAULT",
             "startDateTime": sent["startDateTime"],
             "endDateTime": sent["endDateTime"],
-            "localStartDateTime": _local(sent["startDateTime"]),
-            "localEndDateTime": _local(sent["endDateTime"]),
+            "localStartDateTime": local(sent["startDateTime"]),
+            "localEndDateTime": local(sent["endDateTime"]),
             "daysInfo": [
                 {
                     "startTime": day.get("startTime"),
@@ -104,26 +113,14 @@ class WorkHours:
         return {"psmId": owner, "details": [period]}
 
 
-def _local(text: str | None) -> str | None:
-    return None if text is None else text.replace("Z", "+00:00")
-
-
-def _moment(values: Mapping[str, Any], name: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(values[name])
-    except (KeyError, TypeError, ValueError) as error:
-        raise validation_error(f"{name} must be an ISO 8601 datetime", "CALENDAR", field=name) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _checked(sent: Record) -> Record:
     for name in _REQUIRED:
         # An end may be null, for hours without end (recorded), but must be there (documented).
         if name not in sent or (sent[name] is None and name != "endDateTime"):
             raise validation_error(f"{name} is required", "CALENDAR", field=name)
-    _moment(sent, "startDateTime")
+    moment(sent, "startDateTime", "CALENDAR")
     if sent["endDateTime"] is not None:
-        _moment(sent, "endDateTime")
+        moment(sent, "endDateTime", "CALENDAR")
     days = sent["daysInfo"]
     if not isinstance(sent["psmId"], str) or not isinstance(days, list):
         raise validation_error("psmId must be text and daysInfo a list", "CALENDAR")
