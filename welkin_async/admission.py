@@ -41,6 +41,7 @@ class Admission:
         self._clock = clock
         self._waiters: deque[asyncio.Future[int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._over: Callable[[], Exception] | None = None
 
     def try_enter(self) -> int:
         """Let a request out at once if nobody waits and the limiter agrees.
@@ -67,6 +68,8 @@ class Admission:
             Held: the throttling lasts longer than that.
         """
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._over is not None:
+            raise self._over()
         self._waiters.append(waiter)
         self._pump()
         try:
@@ -77,7 +80,7 @@ class Admission:
                 if throttled and (now + closed > deadline or now >= deadline):
                     raise Held(max(closed, 1.0))
                 # Woken at the deadline to look again; where nothing is throttled then, a look each second is enough.
-                patience = None if deadline == math.inf else max(deadline - now, 1.0)
+                patience = None if deadline == math.inf else (deadline - now if deadline > now else 1.0)
                 await asyncio.wait((waiter,), timeout=patience)
             return waiter.result()
         except BaseException:
@@ -90,6 +93,13 @@ class Admission:
         if self._waiters:
             self._pump()
 
+    def end(self, error: Callable[[], Exception]) -> None:
+        """Let nobody out any more: whoever waits, or comes later, gets the error."""
+        self._over = error
+        self.close()
+        while self._waiters:
+            self._waiters.popleft().set_exception(error())
+
     def close(self) -> None:
         """Stop the timer; waiters are their callers' to cancel."""
         if self._timer is not None:
@@ -99,7 +109,8 @@ class Admission:
     def _give_up(self, waiter: asyncio.Future[int]) -> None:
         """Withdraw a waiter; a place it was given in the same moment goes to the next."""
         if waiter.done() and not waiter.cancelled():
-            self.leave(waiter.result())
+            if waiter.exception() is None:
+                self.leave(waiter.result())
         else:
             waiter.cancel()
             self._waiters.remove(waiter)

@@ -102,7 +102,7 @@ class StoredToken:
             monotonic: The monotonic clock now, in seconds.
         """
         age, other = monotonic - self.monotonic, wall - self.wall
-        if age < 0 or abs(age - other) > _CLOCKS_AGREE:
+        if not (age >= 0 and abs(age - other) <= _CLOCKS_AGREE and self.life < float("inf")):
             return None
         token = Token(self.value, received_at=self.monotonic, life=self.life, proved=True)
         return token if monotonic < token.refresh_at else None
@@ -274,15 +274,18 @@ class TokenCache:
 
     async def _fly(self) -> None:
         """Take a token from the store or the server. Never raises: what went wrong is for the callers to find."""
-        async with AsyncExitStack() as held:
-            try:
-                await held.enter_async_context(self._store.lock(self._key))
-                adopted = await self._adopt()
-            except Exception as error:
-                _log.warning("the token store failed (%s); going on without it", type(error).__name__)
-                adopted = False
-            if not adopted:
-                await self._ask()
+        try:
+            async with AsyncExitStack() as held:
+                try:
+                    await held.enter_async_context(self._store.lock(self._key))
+                    adopted = await self._adopt()
+                except Exception as error:
+                    _log.warning("the token store failed (%s); going on without it", type(error).__name__)
+                    adopted = False
+                if not adopted:
+                    await self._ask()
+        except Exception as error:
+            _log.warning("the token store failed (%s); going on without it", type(error).__name__)
 
     async def _adopt(self) -> bool:
         """Use a token that another holder of the store has fetched in the meantime."""
@@ -299,6 +302,11 @@ class TokenCache:
             self._token = token = await self._fetch()
         except RequestError as error:
             self._failure = error
+            self._budget.failed(self._clock())
+            return
+        except Exception as error:
+            reason = f"the token request failed ({type(error).__name__})"
+            self._failure = TokenUnavailableError(reason, request=CREATE_TOKEN.line)
             self._budget.failed(self._clock())
             return
         self._budget.succeeded()
@@ -353,4 +361,4 @@ def token_life(value: str, date: str | None) -> float:
         except ValueError:
             return _DEFAULT_LIFE
         life = expires - sent.timestamp()
-    return life if life > 0.0 else _DEFAULT_LIFE
+    return life if 0.0 < life < float("inf") else _DEFAULT_LIFE

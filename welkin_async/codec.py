@@ -156,6 +156,28 @@ def _plain_other(value: Any, depth: int) -> JSON:
     raise _RefusedError(f"a value of type {type(value).__name__}, which has no JSON form")
 
 
+def _surrogate(value: JSON) -> tuple[str, ...] | None:
+    """Find the text that UTF-8 cannot say; only after the encoder has failed on it."""
+    if isinstance(value, str):
+        return None if value.isascii() or _sayable(value) else ()
+    items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if isinstance(key, str) and not _sayable(key):
+            return ()
+        found = _surrogate(item)
+        if found is not None:
+            return (str(key), *found)
+    return None
+
+
+def _sayable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _plain_decimal(value: Decimal) -> JSON:
     if not value.is_finite():
         raise _RefusedError("NaN or infinity, which JSON cannot say")
@@ -198,8 +220,8 @@ class Codec:
             return self.dumps(ready)
         except (ValueError, TypeError):
             # Not chained: the cause quotes the text. A lone surrogate is the one thing `plain` leaves to be found here.
-            pass
-        raise InvalidInputError("text with a lone surrogate, which UTF-8 cannot say")
+            path = _surrogate(ready)
+        raise InvalidInputError("text with a lone surrogate, which UTF-8 cannot say", path or ())
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
@@ -209,7 +231,22 @@ def _refuse_constant(name: str) -> JSON:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number beyond what a float holds")
+    return value
+
+
+def _whole(text: str) -> int | float:
+    """Read an integer as orjson does: one beyond 64 bits is a float."""
+    if len(text) < 19:
+        return int(text)
+    value = int(text)
+    return value if _SMALLEST_INT <= value <= _GREATEST_INT else float(value)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 
 def _json_dumps(value: JSON) -> bytes:
@@ -218,7 +255,10 @@ def _json_dumps(value: JSON) -> bytes:
 
 def _json_loads(data: bytes) -> JSON:
     try:
-        return _DECODER.decode(data.decode())
+        value = _DECODER.decode(data.decode())
+        if b"\\ud" in data or b"\\uD" in data:
+            _ENCODER.encode(value).encode()  # raises on a lone surrogate, as orjson does
+        return value
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.request
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import aiohttp
@@ -10,6 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from welkin_async._version import __version__
+from welkin_async.request import Streamed, StreamError
 from welkin_async.settings import Settings
 
 __all__ = ["Pool", "Reply", "socket_allowance"]
@@ -17,6 +20,7 @@ __all__ = ["Pool", "Reply", "socket_allowance"]
 _CONNECT = 10.0  # seconds at most for a connection, DNS and TLS included
 _KEEP_ALIVE = 45.0  # seconds; below the 60 after which a load balancer of AWS drops an idle connection
 _DNS_CACHE = 60  # seconds
+_CHUNK = 1 << 18  # bytes of a streamed body at a time
 
 
 class Reply(NamedTuple):
@@ -25,6 +29,7 @@ class Reply(NamedTuple):
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
+    streamed: int = 0
 
 
 class Pool:
@@ -83,6 +88,59 @@ class Pool:
             allow_redirects=False,
         )
         return Reply(response.status, response.headers, await response.read())
+
+    async def transfer(
+        self, method: str, url: URL, stream: Streamed, headers: CIMultiDict[str], timeout: float
+    ) -> Reply:
+        """Send one request whose body, or whose answer's body, passes through a stream.
+
+        Args:
+            method: The HTTP verb.
+            url: The URL, percent-encoded already.
+            stream: Sends, or receives.
+            headers: Headers beside the session's own and the stream's.
+            timeout: Seconds within which there must be some progress; a transfer may take as long as it needs.
+
+        Returns:
+            Status and headers, with a body only where the stream did not take it.
+
+        Raises:
+            StreamError: the stream's own end failed.
+            aiohttp.ClientError: see `retries.judge_error`.
+            asyncio.TimeoutError: likewise.
+        """
+        headers = CIMultiDict(headers)
+        headers.update(stream.headers)
+        connect = min(_CONNECT, timeout)
+        clock = asyncio.get_running_loop().time
+        body = stream.body()
+        try:
+            async with asyncio.timeout(None) as progress:
+
+                async def watched(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+                    async for chunk in chunks:
+                        progress.reschedule(clock() + timeout)  # while the server takes it, not while it is made
+                        yield chunk
+                        progress.reschedule(None)
+
+                response = await self._session.request(
+                    method,
+                    url,
+                    data=None if body is None else watched(body),
+                    headers=headers,
+                    timeout=aiohttp.ClientTimeout(connect=connect, sock_connect=connect, sock_read=timeout, total=None),
+                    allow_redirects=False,
+                )
+                async with response:
+                    taken = 200 <= response.status < 300 and await stream.receive(
+                        response.headers, response.content.iter_chunked(_CHUNK)
+                    )
+                    rest = b"" if taken else await response.read()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            if stream.failure is not None:
+                raise StreamError(stream.failure) from None
+            raise
+        return Reply(response.status, response.headers, rest, stream.received)
 
     async def aclose(self) -> None:
         """Close every connection."""

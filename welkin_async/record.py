@@ -44,6 +44,7 @@ class _Absent:
 
 
 _ABSENT = _Absent()
+_BY_HAND: Any = object()  # in place of an answer, in a record made by keywords: what it lacks is not an answer's fault
 
 
 class _Field(NamedTuple):
@@ -52,6 +53,7 @@ class _Field(NamedTuple):
     inside: str | None
     required: bool
     type_name: str
+    is_date: bool
     decode: Callable[[JSON], Any]
 
 
@@ -90,8 +92,11 @@ class Record:
                 continue
             if received is not None and value == _read(received, field, self._answer):
                 continue
+            _refuse_datetime(field, value)
             _put(raw, field, plain(value))
         _set(self, "_raw", raw)
+        if received is None:
+            _set(self, "_answer", _BY_HAND)
 
     if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt field
 
@@ -167,7 +172,7 @@ def answer_of(record: Record) -> Answer:
         ValueError: the record was built by hand, is part of another record, or was unpickled.
     """
     answer = record._answer  # noqa: SLF001 - the record's own module
-    if answer is None:
+    if answer is None or answer is _BY_HAND or isinstance(answer, _Part):
         raise ValueError("this record did not come in an answer of its own")
     found: Answer = answer
     return found
@@ -193,14 +198,14 @@ def _put(raw: dict[str, JSON], field: _Field, value: JSON) -> None:
         raw[field.inside] = {**(raw.get(field.inside) or {}), field.wire_name: value}
 
 
-def _read(raw: Mapping[str, JSON], field: _Field, answer: Answer | None) -> Any:
+def _read(raw: Mapping[str, JSON], field: _Field, answer: Answer | _Part | None) -> Any:
     """Find a field in the mapping and decode it; absent reads as None."""
     try:
         if field.inside is not None:
             raw = raw[field.inside]
         value = raw[field.wire_name]
     except KeyError:
-        if not field.required:
+        if not field.required or answer is _BY_HAND:
             return None
         reason = f"{_where(field)} is missing"
     except TypeError:
@@ -212,8 +217,8 @@ def _read(raw: Mapping[str, JSON], field: _Field, answer: Answer | None) -> Any:
             # Not chained: the cause quotes the value.
             reason = f"{_where(field)} is not {field.type_name}"
         else:
-            if answer is not None:
-                _share(decoded, answer)
+            if answer is not None and answer is not _BY_HAND:
+                _share(decoded, answer, field)
             return decoded
     raise decode_error(reason, answer)
 
@@ -222,21 +227,44 @@ def _where(field: _Field) -> str:
     return field.wire_name if field.inside is None else f"{field.inside}.{field.wire_name}"
 
 
-def _share(value: Any, answer: Answer) -> None:
-    """Let nested records name the operation they came from when one of their fields cannot be decoded."""
+class _Part(NamedTuple):
+    """What a nested record keeps in place of its answer: the answer, and where the record stands in it."""
+
+    answer: Answer
+    path: str
+
+
+def _share(value: Any, answer: Answer | _Part, field: _Field) -> None:
+    """Let nested records name their operation and place when one of their fields cannot be decoded."""
     if isinstance(value, Record):
-        _set(value, "_answer", answer)
+        _set(value, "_answer", _part(answer, _where(field)))
     elif type(value) is tuple:
-        for item in value:
-            _share(item, answer)
+        for index, item in enumerate(value):
+            if isinstance(item, Record):
+                _set(item, "_answer", _part(answer, f"{_where(field)}[{index}]"))
 
 
-def decode_error(reason: str, answer: Answer | None) -> DecodeError:
-    """Build the error for an answer that is not as documented, naming its operation."""
-    if answer is None:
+def _part(answer: Answer | _Part, path: str) -> _Part:
+    return _Part(answer.answer, f"{answer.path}.{path}") if isinstance(answer, _Part) else _Part(answer, path)
+
+
+def decode_error(reason: str, answer: Answer | _Part | None) -> DecodeError:
+    """Build the error for an answer that is not as documented, naming its operation.
+
+    Args:
+        reason: What is wrong with it, beginning with the path of the field where it is one.
+        answer: The answer, or what a nested record keeps in its place.
+    """
+    if isinstance(answer, _Part):
+        reason, answer = f"{answer.path}.{reason}", answer.answer
+    if answer is None or answer is _BY_HAND:
         return DecodeError(reason, request=_NO_REQUEST)
     return DecodeError(
-        reason, request=answer.request, status=answer.status, attempts=answer.attempts, safe_to_repeat=None
+        reason,
+        request=answer.request,
+        status=answer.status,
+        attempts=answer.attempts,
+        safe_to_repeat=answer.request.method in ("GET", "HEAD"),
     )
 
 
@@ -263,6 +291,7 @@ def _compile(cls: type[Record]) -> Mapping[str, _Field]:
             inside=attribute.metadata["inside"],
             required=attribute.metadata["required"],
             type_name=_type_name(hint),
+            is_date=date in (hint, *getattr(hint, "__args__", ())),
             decode=_bound(structure(hint), hint),
         )
     return fields
@@ -292,6 +321,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(time, _from_text(parse_time))
     converter.register_structure_hook_func(_is_record, _nested)
     converter.register_structure_hook_func(_is_mapping, _mapping)
+    converter.register_structure_hook_factory(_is_tuple, lambda kind: _array(converter, kind))
     return converter
 
 
@@ -335,6 +365,23 @@ def _nested(value: Any, kind: type[Record]) -> Record:
     return kind.from_wire(value)
 
 
+def _is_tuple(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is tuple
+
+
+def _array(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
+    """Take an array alone: text and objects can be iterated over too, and would become tuples of letters and keys."""
+    item = kind.__args__[0]
+    structure = _bound(converter.get_structure_hook(item), item)
+
+    def take(value: Any, _: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise TypeError
+        return tuple([structure(part) for part in value])
+
+    return take
+
+
 def _is_mapping(kind: Any) -> bool:
     return getattr(kind, "__origin__", None) is Mapping
 
@@ -358,15 +405,23 @@ def wire_body(cls: type[Record], fields: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInputError: a keyword is not a field of the record.
     """
-    names = field_names(cls)
+    known = _fields(cls)
     body = {}
     for name, value in fields.items():
-        if name not in names:
+        field = known.get(name)
+        if field is None or field.inside is not None:
             raise InvalidInputError(
                 f"no such field of {cls.__name__}; for others pass a mapping of wire names", (name,)
             )
-        body[names[name]] = value
+        _refuse_datetime(field, value)
+        body[field.wire_name] = value
     return body
+
+
+def _refuse_datetime(field: _Field, value: object) -> None:
+    """Refuse a moment where a date is wanted: in UTC it may be another day."""
+    if field.is_date and isinstance(value, datetime):
+        raise InvalidInputError("a datetime where a date is wanted; give its date()", (field.name,))
 
 
 def iter_records(cls: type[R], items: list[JSON], answer: Answer) -> Iterator[R]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
     from yarl import URL
 
-__all__ = ["Answer", "Operation", "Repeat", "Request", "Shape", "encode_query", "encode_segment"]
+__all__ = [
+    "Answer",
+    "Operation",
+    "Repeat",
+    "Request",
+    "Shape",
+    "StreamError",
+    "Streamed",
+    "encode_query",
+    "encode_segment",
+]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -42,6 +53,7 @@ class Shape(Enum):
     ARRAY = "an array"
     ANY = "JSON or nothing"
     NOTHING = "ignored"
+    BYTES = "a file, taken by the request's stream"
 
 
 @attrs.define(frozen=True, slots=False)
@@ -85,7 +97,58 @@ class Operation:
             return self.template.format_map(encoded)
         except KeyError as error:
             missing = str(error.args[0])
+        except (ValueError, IndexError, AttributeError):
+            raise InvalidInputError("a path template with braces around something other than a name") from None
         raise InvalidInputError("a path parameter is missing", (missing,))
+
+
+class StreamError(Exception):
+    """A stream's own end failed, such as the disk: not the connection's doing, so nothing is repeated.
+
+    Attributes:
+        cause: What was raised there.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = cause
+
+
+class Streamed(Protocol):
+    """A body that does not fit into memory: sent, or received, piece by piece at each attempt anew.
+
+    Attributes:
+        request: The request it belongs to; a stream that cannot begin again sets its ``last``.
+        headers: What goes with the request beside the token.
+        sent: Bytes handed out for sending in the present attempt.
+        received: Bytes taken in in the present attempt.
+        failure: What the stream's own end raised while a body was sent, where it did.
+    """
+
+    request: Request | None
+    headers: Mapping[str, str]
+    sent: int
+    received: int
+    failure: Exception | None
+
+    def body(self) -> AsyncIterator[bytes] | None:
+        """Begin to send; None where there is no body."""
+        ...
+
+    async def receive(self, headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> bool:
+        """Take the body of a 2xx in.
+
+        Args:
+            headers: The answer's headers, case-insensitive.
+            chunks: The body.
+
+        Returns:
+            Whether it was taken; if not, it is read as any other answer's.
+
+        Raises:
+            StreamError: it could not be kept.
+        """
+        ...
 
 
 @attrs.define(eq=False)
@@ -103,6 +166,7 @@ class Request:
         on_wire: Whether one is out now.
         unknown: Whether an attempt ended unknown; then "not there" no longer means "never done".
         last: Set by a caller that is leaving: no attempt is begun after the present one.
+        stream: Sends or receives a body that does not fit into memory, in place of ``body``.
     """
 
     operation: Operation
@@ -115,6 +179,7 @@ class Request:
     on_wire: bool = False
     unknown: bool = False
     last: bool = False
+    stream: Streamed | None = None
 
     def __repr__(self) -> str:
         """Show the template: the URL identifies a person."""
@@ -154,6 +219,9 @@ def encode_segment(value: str | UUID | int, name: str = "path parameter") -> str
     Raises:
         InvalidInputError: it is empty, ``.`` or ``..``, or cannot be written in UTF-8.
     """
+    given: object = value
+    if not isinstance(given, (str, UUID, int)) or isinstance(given, bool):
+        raise InvalidInputError(f"a path parameter of type {type(value).__name__}", (name,))
     text = value if isinstance(value, str) else str(value)
     if text in ("", ".", ".."):
         raise InvalidInputError("a path parameter that is empty, '.' or '..'", (name,))
@@ -201,6 +269,8 @@ def _query_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Enum):
         return _query_text(value.value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN or infinity")
     if isinstance(value, (str, int, float, UUID)):
         return str(value)
     if isinstance(value, datetime):
@@ -211,8 +281,13 @@ def _query_text(value: Any) -> str:
         if len(value) != 1:
             raise ValueError("filters on several fields at once are not documented; give one")
         ((key, wanted),) = value.items()
-        return f"{key}={_query_text(wanted)}"
+        if not isinstance(key, str) or not key or "=" in key or "," in key:
+            raise ValueError("a field's name with '=' or ','")
+        texts = wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
+        return f"{key}={_query_text(texts)}"
     if isinstance(value, (list, tuple, set, frozenset)):
+        if not value:
+            raise ValueError("an empty list; leave the parameter out")
         texts = [_query_text(item) for item in value]
         if any("," in text for text in texts):
             raise ValueError("a value with a comma, which separates the values of a list")

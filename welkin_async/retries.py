@@ -123,7 +123,14 @@ def parse_retry_after(value: str | None, date: str | None) -> float | None:
         return max(0.0, seconds) if seconds == seconds else None
     try:
         until = parsedate_to_datetime(value)
-        now = datetime.now(UTC) if date is None else parsedate_to_datetime(date)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    try:
+        now = parsedate_to_datetime(date or "")
         return max(0.0, (until - now).total_seconds())
     except (ValueError, TypeError, OverflowError):
+        pass
+    try:
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (TypeError, OverflowError):
         return None

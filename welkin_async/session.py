@@ -13,12 +13,9 @@ from welkin_async.auth import TokenStore
 from welkin_async.codec import best_codec
 from welkin_async.errors import InvalidInputError, SessionError
 from welkin_async.request import Answer, Operation, Repeat, Shape, encode_segment
-from welkin_async.resources._base import CallOptions, Defaults, Key, Scope
-from welkin_async.resources.calendar import Calendar
-from welkin_async.resources.cdts import Cdts
-from welkin_async.resources.formations import Formations
-from welkin_async.resources.patients import Patients
-from welkin_async.resources.users import Users
+from welkin_async.resources._scope import CallOptions, Defaults, Key, Scope
+from welkin_async.resources.navigation import Navigation
+from welkin_async.resources.scopes import PatientScope
 from welkin_async.settings import Settings
 from welkin_async.transport import Attempt, Transport
 
@@ -47,29 +44,7 @@ class _Connection:
         return self.transport
 
 
-class PatientScope:
-    """What belongs to one patient: ``welkin.patient(id)``."""
-
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-
-    def __repr__(self) -> str:
-        """Show the class: the id identifies a person."""
-        return "<PatientScope>"
-
-    def cdts(self, name: str, /) -> Cdts:
-        """Return the patient's records of a custom data type.
-
-        Args:
-            name: The CDT's name in the instance.
-
-        Raises:
-            InvalidInputError: the name is empty, ``.`` or ``..``.
-        """
-        return Cdts(self._scope.within(cdt_name=name))
-
-
-class Welkin:
+class Welkin(Navigation):
     """A session with the Welkin API.
 
     Use it in ``async with``, or call `open` and `aclose` when a service starts and stops. It belongs to the event loop
@@ -122,14 +97,12 @@ class Welkin:
         self._connection = _Connection()
         self._owner = True
         params = {name: encode_segment(getattr(self.settings, name), name) for name in ("tenant", "instance")}
-        self._bind(
-            Scope(
-                self._connection.get,
-                best_codec(),
-                self.settings.base_url,
-                params,
-                Defaults(self.settings.timeout, self.settings.max_attempts, self.settings.max_wait),
-            )
+        self._scope = Scope(
+            self._connection.get,
+            best_codec(),
+            self.settings.base_url,
+            params,
+            Defaults(self.settings.timeout, self.settings.max_attempts, self.settings.max_wait),
         )
 
     @classmethod
@@ -140,13 +113,6 @@ class Welkin:
             ConfigurationError: a variable is missing or does not fit.
         """
         return cls()
-
-    def _bind(self, scope: Scope) -> None:
-        """Hang the resources up."""
-        self._scope = scope
-        self.patients = Patients(scope)
-        self.users = Users(scope)
-        self.calendar = Calendar(scope)
 
     async def open(self) -> Self:
         """Open the connection pool on the running event loop; nothing is sent yet.
@@ -207,7 +173,7 @@ class Welkin:
         view._owner = False
         given = {"timeout": timeout, "max_attempts": max_attempts, "max_wait": max_wait}
         changed: dict[str, Any] = {name: value for name, value in given.items() if value is not _UNSET}
-        view._bind(attrs.evolve(self._scope, defaults=attrs.evolve(self._scope.defaults, **changed)))
+        view._scope = attrs.evolve(self._scope, defaults=attrs.evolve(self._scope.defaults, **changed))
         return view
 
     @property
@@ -223,25 +189,6 @@ class Welkin:
     def scope(self) -> Scope:
         """Where requests of this session start from: for code that builds its own, such as `bulk`."""
         return self._scope
-
-    def patient(self, id: Key, /) -> PatientScope:
-        """Return what belongs to a patient; nothing is sent.
-
-        Args:
-            id: The patient's id.
-
-        Raises:
-            InvalidInputError: the id is empty, ``.`` or ``..``.
-        """
-        return PatientScope(self._scope.within(patient_id=id))
-
-    def formations(self, version: Literal["current", "draft"] = "current") -> Formations:
-        """Return the definitions of the instance; nothing is sent.
-
-        Args:
-            version: ``current`` to read what is in force, ``draft`` to read and write what is being prepared.
-        """
-        return Formations(self._scope.within(version=version))
 
     async def request(
         self,

@@ -12,7 +12,7 @@ import attrs
 from yarl import URL
 
 from welkin_async.auth import MemoryTokenStore, TokenStore
-from welkin_async.errors import ConfigurationError
+from welkin_async.errors import ConfigurationError, InvalidInputError
 from welkin_async.request import encode_segment
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ class Settings:
         """
         variables = os.environ if variables is None else variables
         values = {name: value for name, value in given.items() if value is not None}
+        given_here = set(values)
         for name in _FROM_ENVIRONMENT:
+            if name == "base_url" and "environment" in given_here:
+                continue
             if name not in values and (found := variables.get(f"WELKIN_{name.upper()}")):
                 values[name] = found
         environment = values.pop("environment", "live")
@@ -90,7 +93,7 @@ class Settings:
             )
         values.setdefault("base_url", f"https://api.{environment}.welkincloud.io")
         for name in ("tenant", "instance", "api_client", "secret_key"):
-            if name not in values:
+            if not values.get(name):
                 raise ConfigurationError(
                     f"{name} is missing: pass {name}= to Welkin, or set the variable WELKIN_{name.upper()}"
                 )
@@ -100,7 +103,14 @@ class Settings:
         settings = cls(**values)
         _check_numbers(settings)
         for name in ("tenant", "instance", "api_client"):
-            encode_segment(getattr(settings, name), name)
+            try:
+                encode_segment(getattr(settings, name), name)
+            except InvalidInputError as error:
+                raise ConfigurationError(f"{name} does not fit: {error.reason}") from None
+        try:
+            settings.secret_key.encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError("secret_key is not text that UTF-8 can say") from None
         return settings
 
 
@@ -131,11 +141,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_numbers(settings: Settings) -> None:
-    if not settings.timeout > 0:
+    if not 0 < settings.timeout < float("inf"):
         raise ConfigurationError("timeout is a number of seconds above 0")
     if settings.max_attempts < 1:
         raise ConfigurationError("max_attempts counts the first attempt too: at least 1")
-    if settings.max_wait is not None and settings.max_wait < 0:
+    if settings.max_wait is not None and not settings.max_wait >= 0:
         raise ConfigurationError("max_wait is a number of seconds, 0 or more, or None for no bound")
     if settings.rate is not None and not settings.rate > 0:
         raise ConfigurationError("rate is a number of requests per second above 0, or None for no bound")

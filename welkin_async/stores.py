@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import AsyncIterator
@@ -71,12 +72,11 @@ class FileTokenStore:
     def _read(self, key: str) -> StoredToken | None:
         try:
             found = json.loads((self._directory / f"{key}.json").read_bytes())
-            return StoredToken(
-                str(found["value"]),
-                life=float(found["life"]),
-                wall=float(found["wall"]),
-                monotonic=float(found["monotonic"]),
-            )
+            value = found["value"]
+            numbers = {name: float(found[name]) for name in ("life", "wall", "monotonic")}
+            if not (isinstance(value, str) and value and value.isascii() and value.isprintable()):
+                return None
+            return StoredToken(value, **numbers) if all(map(math.isfinite, numbers.values())) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

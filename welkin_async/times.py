@@ -72,9 +72,9 @@ def parse_date(text: str) -> date:
     Raises:
         ValueError: not a date.
     """
-    if len(text) > 10 and text[10] not in "T ":
-        raise ValueError("not a date")
-    return date.fromisoformat(text[:10])
+    if len(text) == 10:
+        return date.fromisoformat(text)
+    return datetime.fromisoformat(text).date()
 
 
 def parse_time(text: str) -> time:
@@ -83,7 +83,10 @@ def parse_time(text: str) -> time:
     Raises:
         ValueError: not a time of day.
     """
-    return time.fromisoformat(text)
+    value = time.fromisoformat(text)
+    if value.tzinfo is not None:
+        raise ValueError("a time of day with a zone")
+    return value
 
 
 def from_timestamp(seconds: float) -> datetime:

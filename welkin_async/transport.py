@@ -35,9 +35,9 @@ from welkin_async.errors import (
     error_items,
     rejection,
 )
-from welkin_async.limits import Limiter
+from welkin_async.limits import LONGEST_PAUSE, Limiter
 from welkin_async.pool import Pool, Reply, socket_allowance
-from welkin_async.request import Answer, Repeat, Request, Shape, encode_segment
+from welkin_async.request import Answer, Repeat, Request, Shape, Streamed, encode_segment
 from welkin_async.retries import Verdict, backoff, judge_error, judge_status, parse_retry_after
 from welkin_async.settings import Settings
 
@@ -125,7 +125,7 @@ class Transport:
     async def aclose(self) -> None:
         """Cancel the token flight and close every connection; requests that are out end as lost."""
         self._closed = True
-        self._admission.close()
+        self._admission.end(lambda: SessionError("the session was closed while a request waited for its turn"))
         await self.tokens.aclose()
         await self._pool.aclose()
 
@@ -153,7 +153,9 @@ class Transport:
                 failures += 1
                 if request.last or failures >= self._most_attempts(request):
                     raise
-                pause = (error.retry_after or 0.0) + backoff(failures)
+                pause = min(error.retry_after or 0.0, LONGEST_PAUSE) + backoff(failures)
+                if self._clock() + (error.retry_after or 0.0) > deadline:
+                    raise
             else:
                 verdict = outcome.verdict
                 if verdict is Verdict.DONE:
@@ -245,6 +247,7 @@ class Transport:
                 request.body,
                 self._headers(token, request.body),
                 request.timeout or self.settings.timeout,
+                request.stream,
             )
             outcome.token = token
             if outcome.verdict is Verdict.DONE:
@@ -256,7 +259,7 @@ class Transport:
         finally:
             request.on_wire = False
             self._admission.leave(ticket)
-        self._observe(request.operation.line, request.attempts, outcome, started, request.body)
+        self._observe(request.operation.line, request.attempts, outcome, started, request.body, request.stream)
         return outcome
 
     def _headers(self, token: Token, body: bytes | None) -> CIMultiDict[str]:
@@ -269,11 +272,20 @@ class Transport:
         return self._bare_headers if body is None else self._body_headers
 
     async def _exchange(
-        self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], timeout: float
+        self,
+        method: str,
+        url: URL,
+        body: bytes | None,
+        headers: CIMultiDict[str],
+        timeout: float,
+        stream: Streamed | None = None,
     ) -> _Outcome:
         """Exchange once and judge by exception and status; the body is read but not yet understood."""
         try:
-            reply = await self._pool.exchange(method, url, body, headers, timeout)
+            if stream is None:
+                reply = await self._pool.exchange(method, url, body, headers, timeout)
+            else:
+                reply = await self._pool.transfer(method, url, stream, headers, timeout)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             if self._closed:
                 raise SessionError("the session was closed while a request was out") from None
@@ -292,7 +304,7 @@ class Transport:
         """Parse the body of a 2xx; one that is not what the operation answers with leaves the outcome unknown."""
         assert outcome.reply is not None
         body = outcome.reply.body
-        if shape is Shape.NOTHING:
+        if shape is Shape.NOTHING or shape is Shape.BYTES:
             return
         if not body.strip():
             if shape is not Shape.ANY:
@@ -328,7 +340,15 @@ class Transport:
         elif verdict is Verdict.UNKNOWN:
             request.unknown = True
 
-    def _observe(self, line: RequestLine, number: int, outcome: _Outcome, started: float, body: bytes | None) -> None:
+    def _observe(
+        self,
+        line: RequestLine,
+        number: int,
+        outcome: _Outcome,
+        started: float,
+        body: bytes | None,
+        stream: Streamed | None = None,
+    ) -> None:
         """Log the attempt and hand it to the hook; templates and numbers only."""
         if self._on_attempt is None and not _log.isEnabledFor(logging.DEBUG):
             return
@@ -344,8 +364,9 @@ class Transport:
             seconds * 1000.0,
         )
         if self._on_attempt is not None:
-            received = 0 if outcome.reply is None else len(outcome.reply.body)
-            attempt = Attempt(line, number, verdict, outcome.status, seconds, len(body or b""), received)
+            received = 0 if outcome.reply is None else len(outcome.reply.body) + outcome.reply.streamed
+            sent = len(body or b"") if stream is None else stream.sent
+            attempt = Attempt(line, number, verdict, outcome.status, seconds, sent, received)
             try:
                 self._on_attempt(attempt)
             except Exception as error:

@@ -1,6 +1,6 @@
 """An import in small: it obeys the journal, and a server that tells when a row arrives a second time.
 
-Run as a program it is killed at random moments: ``python -m tests.bulk_parts.importer DIRECTORY ROUNDS SEED``.
+Run as a program it is killed at random moments: ``python -m bulk_parts.importer DIRECTORY ROUNDS SEED``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from welkin_async.bulk.journal import Journal
 from welkin_async.bulk.journal_core import Mode
@@ -79,17 +79,32 @@ class FileServer:
         os.write(self._file, b"%d\n" % position)
 
 
+def slow_down(journal: Journal, chance: random.Random) -> None:
+    """Give the journal a slow disk, so that a kill finds it before a commit as often as behind one."""
+    files: Any = journal._files
+    for name in ("reserve", "write"):
+
+        def slow(*given: Any, work: Callable[..., None] = getattr(files, name)) -> None:
+            time.sleep(chance.choice([0, 0.002, 0.01]))
+            work(*given)
+
+        setattr(files, name, slow)
+
+
 async def one_round(directory: Path, rows: int, mode: Mode, seed: int | None) -> int:
     """Import with chance, or, without a seed, to the end; returns how many rows are done."""
     chance = random.Random(seed)
-    fates: list[Fate] = ["created"] * 13 + ["altered", "rejected", "unsent", "unknown", "landed", "cut", "cut landed"]
+    rare: list[Fate] = ["altered", "rejected", "unsent", "unknown", "landed", "cut", "cut landed"]
 
     def fate(_: int) -> Fate:
-        return "created" if seed is None else chance.choice(fates)
+        return "created" if seed is None or chance.random() < 0.7 else chance.choice(rare)
 
     server = FileServer(directory / "server")
+    block = 1000 if seed is None else chance.choice([2, 10, 100])
     # The start is in the killing's reach too.
-    journal = await Journal.open(directory / "journal", source="s", target="t", mode=mode, block=100)
+    journal = await Journal.open(directory / "journal", source="s", target="t", mode=mode, block=block)
+    if seed is not None:
+        slow_down(journal, random.Random(seed))
     positions = iter(range(rows))
 
     async def worker() -> None:
@@ -119,12 +134,13 @@ def main(directory: Path, rounds: int, seed: int) -> None:
         _, status = os.waitpid(child, 0)
         assert status in (0, signal.SIGKILL), f"round {number} failed"
         killed += status == signal.SIGKILL
+    before = len((directory / "server").read_text().split())
     for mode in ("resume", "retry"):
         done = asyncio.run(one_round(directory, rows, mode, None))
     arrived = sorted(map(int, (directory / "server").read_text().split()))
     assert done == rows
     assert arrived == list(range(rows)), "a row is doubled or lost"
-    sys.stdout.write(f"{killed} killed\n")
+    sys.stdout.write(f"{killed} killed, {before} rows there by then\n")
 
 
 if __name__ == "__main__":

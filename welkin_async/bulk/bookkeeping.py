@@ -14,6 +14,9 @@ from welkin_async.errors import RequestError
 __all__ = ["Bookkeeping", "Entry", "Step"]
 
 
+_DONE = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED})
+
+
 class Step(Enum):
     """What is to be done with a row."""
 
@@ -44,18 +47,41 @@ class Bookkeeping:
         content: Returns a row's key (None where it has none) and what it holds, for sources that can change between
             runs; None for a source that is known by a digest of its own, whose keys are minted from positions.
         block: How many positions are reserved at once, once rows are sent by many workers.
+        retry: Whether rows that an earlier run refused or failed are sent again.
     """
 
     def __init__(
-        self, journal: Journal, content: Callable[[Any], tuple[str | None, bytes]] | None, *, block: int
+        self,
+        journal: Journal,
+        content: Callable[[Any], tuple[str | None, bytes]] | None,
+        *,
+        block: int,
+        retry: bool = False,
     ) -> None:
         self.journal = journal
+        self._retry = retry
         self._content = content
         self._block = block
         self._seen: dict[str, None] = {}
 
     async def enter(self, index: int, row: Any) -> Entry:
         """Take a row in, in the order of the source, before anything is sent.
+
+        Args:
+            index: Its position.
+            row: The row.
+
+        Raises:
+            JournalMismatchError: the source has changed since the journal was begun.
+            JournalError: the journal cannot be written.
+        """
+        entry = self.admit(index, row)
+        if entry.step in (Step.SEND, Step.LOOK) and not self.journal.covers(index):
+            await self.journal.reserve(index)
+        return entry
+
+    def admit(self, index: int, row: Any) -> Entry:
+        """Compare a row with what earlier runs know of it; `enter` without waiting until it may be sent.
 
         Args:
             index: Its position.
@@ -73,10 +99,8 @@ class Bookkeeping:
             if key is not None and (claim := journal.claim(key, digest, index)) != "new":
                 return Entry(Step.SKIP if claim == "same" else Step.REFUSE)
         standing = journal.state(index)
-        if standing.state in ("done", "failed"):
+        if standing.state == "done" or (standing.state == "failed" and not self._retry):
             return Entry(Step.SKIP)
-        if not journal.covers(index):
-            await journal.reserve(index)
         if standing.state == "unknown-since":
             return Entry(Step.LOOK, standing.since or 0.0)
         return Entry(Step.SEND)
@@ -100,7 +124,7 @@ class Bookkeeping:
         if status is Status.SKIPPED:
             return
         record_id = None if outcome.record is None else outcome.record.id
-        if status is Status.CREATED:
+        if status in _DONE:
             name = "altered" if outcome.altered else "adopted" if outcome.adopted else "created"
             self.journal.record(outcome.index, name, record_id=record_id)
             return

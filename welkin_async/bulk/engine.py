@@ -21,10 +21,9 @@ from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
 from welkin_async.bulk.reconcile import Decision, Parked
 from welkin_async.bulk.source import Source
-from welkin_async.bulk.work import Action, Halt, Work, Worker
+from welkin_async.bulk.work import Action, Halt, Kind, Work, Worker
 from welkin_async.errors import InvalidInputError, OutcomeUnknownError, WelkinError
 from welkin_async.record import Record
-from welkin_async.resources.cdts import CREATE_CDT
 
 __all__ = ["Action", "Engine"]
 
@@ -41,7 +40,7 @@ class Engine(Generic[RowT, R]):
 
     Args:
         action: What is done with each row.
-        rows: The source, pulled by the workers as they get free.
+        rows: The rows, or a source of them, pulled by the workers as they get free.
         concurrency: How many workers.
         channel: Where outcomes go for a consumer; None where only the counts are wanted.
         window: How far pulling may run ahead of the consumer; 0 for no bound of its own.
@@ -52,6 +51,7 @@ class Engine(Generic[RowT, R]):
         lost: Names the fields of a row that its record does not hold; None to leave it at what was answered.
         exactly: Looks rows up whose outcome is unknown; None to report them as they are.
         outage: Holds rows back while the server is down; None to let them fail.
+        kind: What is done with rows; by default a CDT record is created.
 
     Attributes:
         report: Counts so far.
@@ -63,7 +63,7 @@ class Engine(Generic[RowT, R]):
     def __init__(
         self,
         action: Action[RowT, R],
-        rows: Iterable[RowT] | AsyncIterable[RowT],
+        rows: Iterable[RowT] | AsyncIterable[RowT] | Source[RowT],
         *,
         concurrency: int,
         channel: Channel | None = None,
@@ -75,10 +75,12 @@ class Engine(Generic[RowT, R]):
         lost: Callable[[RowT, R], tuple[str, ...]] | None = None,
         exactly: Exactly | None = None,
         outage: Outage | None = None,
+        kind: Kind = Kind(),  # noqa: B008 - frozen
     ) -> None:
         if concurrency < 1:
             raise InvalidInputError("concurrency is at least 1")
-        self._source = Source(rows)
+        self._source = rows if isinstance(rows, Source) else Source(rows)
+        self._kind = kind
         self._channel = channel
         self._window = window
         self._most_failures = 0.0 if fail_fast else max_failures
@@ -89,7 +91,7 @@ class Engine(Generic[RowT, R]):
         self.books: Bookkeeping | None = None
         self._alone = asyncio.Lock()
         self._halt = Halt()
-        self._work = Work(action, self._halt, self._stop, lost=lost, exactly=exactly, outage=outage)
+        self._work = Work(action, self._halt, self._stop, lost=lost, exactly=exactly, outage=outage, kind=kind)
         self._workers = [Worker() for _ in range(concurrency)]
         self._idle = asyncio.Event()
         self._books: asyncio.Task[None] | None = None
@@ -240,20 +242,30 @@ class Engine(Generic[RowT, R]):
             return False
         books = self.books
         outcome: Outcome[RowT, R] | None
+        problem: WelkinError | None = getattr(worker.row, "problem", None)
+        worker.sent_before = sent_before = False
         if books is not None and worker.again is None:
             entry = await books.enter(worker.index, worker.row)
             if entry.step is Step.SKIP:
-                if self.exactly is not None:
+                if self.exactly is not None and problem is None:
                     await self.exactly.skipped(worker.row)
                 outcome = Outcome(worker.index, worker.row, Status.SKIPPED, None, None, 0)
                 await self._settle(worker, outcome)
                 return True
-            if entry.step is not Step.SEND:
+            if problem is not None:
+                sent_before = entry.step is Step.LOOK and not isinstance(problem, InvalidInputError)
+            elif entry.step is Step.LOOK and self._kind.repeatable:
+                worker.sent_before = True
+            elif entry.step is not Step.SEND:
                 outcome = self._not_to_be_sent(worker, entry)
                 if outcome is not None:
                     await self._settle(worker, outcome)
                 return True
-        outcome = await self._work.do(worker)
+        if problem is None:
+            outcome = await self._work.do(worker)
+        else:
+            status = Status.UNKNOWN if sent_before else Status.FAILED
+            outcome = Outcome(worker.index, worker.row, status, None, problem, 0)
         worker.request = None
         if outcome is not None:
             await self._settle(worker, outcome)
@@ -262,13 +274,14 @@ class Engine(Generic[RowT, R]):
     def _not_to_be_sent(self, worker: Worker, entry: Entry) -> Outcome[RowT, R] | None:
         """Return the outcome of a row that is refused or may have been sent by an earlier run; None where parked."""
         if entry.step is Step.REFUSE:
-            error: WelkinError = InvalidInputError("its key belongs to another row, with other content")
+            error: WelkinError = InvalidInputError(self._kind.twice)
             return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
         if self.exactly is not None:
-            self.exactly.look(worker.index, worker.row, entry.since)
+            self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line)
             return None
         error = OutcomeUnknownError(
-            "an earlier run ended before its outcome was known, and rows have no keys", request=CREATE_CDT.line
+            "an earlier run ended before its outcome was known, and rows have no keys",
+            request=self._kind.operation.line,
         )
         return Outcome(worker.index, worker.row, Status.UNKNOWN, None, error, 0)
 
@@ -299,7 +312,7 @@ class Engine(Generic[RowT, R]):
         if self.exactly is not None and self.exactly.full:
             return True
         channel = self._channel
-        return bool(self._window and channel and self._source.pulled - channel.taken >= self._window)
+        return bool(self._window and channel and self._source.asked - channel.taken >= self._window)
 
     async def _settle(self, worker: Worker, outcome: Outcome[RowT, R]) -> None:
         """Count an outcome and hand it on."""
@@ -352,7 +365,7 @@ class Engine(Generic[RowT, R]):
     def _too_many(self, most: float) -> bool:
         """Tell whether so many rows have failed that the import is to stop."""
         report = self.report
-        failures = report.rows - report.created - report.skipped
+        failures = report.rows - report.done - report.skipped
         if 0.0 < most < 1.0:
             return report.rows >= _SHARE_FROM and failures > most * report.rows
         return failures > most
@@ -370,7 +383,7 @@ class Engine(Generic[RowT, R]):
                 self._on_progress(self.report.progress(self._source.total, now - self._started))
 
 
-_WELL = frozenset({Status.CREATED, Status.SKIPPED})
+_WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED})
 
 
 def _unknown(parked: Parked) -> Outcome[Any, Any]:

@@ -13,9 +13,8 @@ import attrs
 from welkin_async.bulk.bookkeeping import Bookkeeping
 from welkin_async.bulk.proof import Proof, ProofError, Standing
 from welkin_async.bulk.reconcile import Decision, Keys, Parked, Reconciler
-from welkin_async.errors import OutcomeUnknownError, RejectedError, RequestError, WelkinError
+from welkin_async.errors import OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
 from welkin_async.request import Request
-from welkin_async.resources.cdts import CREATE_CDT
 
 __all__ = ["Double", "Exactly"]
 
@@ -155,15 +154,16 @@ class Exactly:
             if listed and any(self._keys.key_of(record) == key for record in listed):
                 self._confirm()
 
-    def look(self, index: int, row: Any, since: float) -> None:
+    def look(self, index: int, row: Any, since: float, line: RequestLine) -> None:
         """Park a row that an earlier run may have sent; its bytes may still land, so it settles from this run's start.
 
         Args:
             index: Its position.
             row: The row.
             since: Wall-clock seconds since which it may have been sent.
+            line: What was sent.
         """
-        error = OutcomeUnknownError("an earlier run ended before its outcome was known", request=CREATE_CDT.line)
+        error = OutcomeUnknownError("an earlier run ended before its outcome was known", request=line)
         patient, key = self._keys.group(row), self._keys.key(row)
         self._ever.setdefault(patient, {})[key] = None
         self._reconciler.park(Parked(index, row, patient, key, since, self._started, 0, error))
@@ -286,7 +286,7 @@ class Exactly:
         error: RequestError | None = None
         for _ in range(_SWEEP_TRIES):
             try:
-                listed = await self._keys.listing(patient, self._first_sent)
+                listed = await self._keys.copies(patient, self._ever[patient], self._first_sent)
             except RequestError as failure:
                 error, listed = failure, None
             if listed is not None:

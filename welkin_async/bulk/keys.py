@@ -16,7 +16,7 @@ from welkin_async.resources._base import Scope
 from welkin_async.resources.cdts import Cdts
 from welkin_async.times import from_timestamp
 
-__all__ = ["CdtKeys", "KeyField", "file_key"]
+__all__ = ["CdtKeys", "KeyField", "canonical", "file_key"]
 
 KeyField = Literal["external_id", "external_guid"]
 """The system fields a caller can write, so the ones that can carry a key."""
@@ -91,7 +91,7 @@ class CdtKeys:
         value = record.body.get(self.field)
         if value is None:
             return None
-        return _canonical(value) if self.field == "external_guid" else str(value)
+        return canonical(value) if self.field == "external_guid" else str(value)
 
     def found(self, row: CdtRow, record: CdtRecord) -> Found:
         """Compare a row with the record that carries its key."""
@@ -122,12 +122,19 @@ class CdtKeys:
             records.update((record.id, record) for record in page.items)
         return list(records.values()) if total == len(records) else None
 
+    async def copies(
+        self, patient: str, reported: Mapping[str, str | None], since: float
+    ) -> Sequence[CdtRecord] | None:
+        """List a patient's records once more for the last sweep; see `listing`."""
+        return await self.listing(patient, since)
+
     async def remove(self, patient: str, id: str) -> None:
         """Delete a record that repeats another."""
         await Cdts(self._scope.within(patient_id=patient, cdt_name=self._cdt)).delete(id)
 
 
-def _canonical(value: object) -> str:
+def canonical(value: object) -> str:
+    """Write a GUID as the server does; what is none is left as it is."""
     try:
         return str(UUID(str(value)))
     except ValueError:

@@ -114,6 +114,14 @@ class Outage:
             self.count += 1
             self._task = asyncio.create_task(self._probe(), name="welkin_async bulk outage")
 
+    async def down(self) -> bool:
+        """Tell a server that is down from one that does not answer a certain request: try a read."""
+        try:
+            await self._read()
+        except RequestError as error:
+            return error.status is None or error.status >= 500
+        return False
+
     async def aclose(self) -> None:
         """Stop trying."""
         self._way.set()

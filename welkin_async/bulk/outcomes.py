@@ -22,6 +22,8 @@ class Status(StrEnum):
     """Where a row stands."""
 
     CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
     REJECTED = "rejected"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -37,11 +39,14 @@ class CdtRow:
         patient_id: The id of the patient it belongs to.
         fields: The customer's fields by their own names.
         key: What the caller knows the row by; comes back with its outcome.
+        problem: Why it cannot be sent, where its source knows that; it keeps its position and is ``failed`` so. Where
+            an earlier run may have sent it, it is ``unknown``, unless an `InvalidInputError` says that none can have.
     """
 
     patient_id: str | UUID
     fields: Mapping[str, Any]
     key: str | None = None
+    problem: WelkinError | None = None
 
     def __repr__(self) -> str:
         """Show the class: everything in it may identify a person."""
@@ -55,10 +60,11 @@ class Outcome(Generic[RowT, R]):
     Attributes:
         index: The row's position in the source, from 0.
         row: The row as it was given.
-        status: ``created``; ``rejected``: the server refused it; ``failed``: the server never accepted it, because it
-            could not be sent; ``unknown``: it may or may not be on the server; ``conflict``: a record with its key is
-            there, but with other fields, or older than the import; ``skipped``: done in an earlier run.
-        record: The record as the server answered, where it is created.
+        status: ``created``, ``updated`` or ``deleted``; ``rejected``: the server refused it; ``failed``: the server
+            never accepted it, because it could not be sent; ``unknown``: it may or may not be on the server;
+            ``conflict``: a record with its key is there, but with other fields, or older than the import; ``skipped``:
+            done in an earlier run.
+        record: The record as the server answered, where it is created or updated.
         error: What went wrong, where it is not.
         attempts: How many requests went out for it.
         adopted: Whether it was found on the server after an attempt whose outcome was unknown.
@@ -92,10 +98,12 @@ class Progress:
         conflict: Rows whose key is on the server with something else.
         skipped: Rows done in an earlier run.
         adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
-        altered: Rows among the created of which the server dropped or changed a field.
+        altered: Rows among the created and updated of which the server dropped or changed a field.
         attempts: Requests that went out.
         retried: Requests beyond the first of each row.
         seconds: Since the start.
+        updated: Rows whose record was changed.
+        deleted: Rows whose record was deleted.
     """
 
     total: int | None
@@ -110,11 +118,13 @@ class Progress:
     attempts: int
     retried: int
     seconds: float
+    updated: int = 0
+    deleted: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows have their outcome."""
-        return self.created + self.rejected + self.failed + self.unknown + self.conflict + self.skipped
+        return _rows(self)
 
 
 @attrs.define(kw_only=True)
@@ -129,13 +139,15 @@ class Report:
         conflict: Rows whose key is on the server with something else.
         skipped: Rows done in an earlier run.
         adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
-        altered: Rows among the created of which the server dropped or changed a field.
+        altered: Rows among the created and updated of which the server dropped or changed a field.
         attempts: Requests that went out.
         retried: Requests beyond the first of each row.
         seconds: How long it took.
         doubled: Keys that are on the server more than once.
         lookups: Listings made to look rows up.
         paused: Seconds for which the import waited for a server that was down.
+        updated: Rows whose record was changed.
+        deleted: Rows whose record was deleted.
     """
 
     created: int = 0
@@ -152,16 +164,23 @@ class Report:
     doubled: int = 0
     lookups: int = 0
     paused: float = 0.0
+    updated: int = 0
+    deleted: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows have their outcome."""
-        return self.created + self.rejected + self.failed + self.unknown + self.conflict + self.skipped
+        return _rows(self)
+
+    @property
+    def done(self) -> int:
+        """How many rows were carried out in this run."""
+        return self.created + self.updated + self.deleted
 
     @property
     def complete(self) -> bool:
         """Whether every row is on the server once, as it was sent."""
-        return self.created + self.skipped == self.rows and not self.altered and not self.doubled
+        return self.done + self.skipped == self.rows and not self.altered and not self.doubled
 
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one outcome."""
@@ -172,6 +191,12 @@ class Report:
                 self.adopted += 1
             if outcome.altered:
                 self.altered += 1
+        elif status is Status.UPDATED:
+            self.updated += 1
+            if outcome.altered:
+                self.altered += 1
+        elif status is Status.DELETED:
+            self.deleted += 1
         elif status is Status.REJECTED:
             self.rejected += 1
         elif status is Status.FAILED:
@@ -207,7 +232,14 @@ class Report:
             attempts=self.attempts,
             retried=self.retried,
             seconds=seconds,
+            updated=self.updated,
+            deleted=self.deleted,
         )
+
+
+def _rows(counts: Progress | Report) -> int:
+    done = counts.created + counts.updated + counts.deleted
+    return done + counts.rejected + counts.failed + counts.unknown + counts.conflict + counts.skipped
 
 
 class BulkStoppedError(WelkinError):
@@ -223,7 +255,7 @@ class BulkStoppedError(WelkinError):
         self.report = report
         self.index = index
         self.error = error
-        super().__init__(f"stopped at row {index}: {error if error is not None else 'it was not created'}")
+        super().__init__(f"stopped at row {index}: {error if error is not None else 'it was not carried out'}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.report, self.index, self.error)

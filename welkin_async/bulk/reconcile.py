@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
@@ -123,6 +123,10 @@ class Keys(Protocol):
 
     async def listing(self, group: str, since: float, /) -> Sequence[Any] | None:
         """List a group's records created since a wall-clock moment; None where the listing is not complete."""
+        ...
+
+    async def copies(self, group: str, reported: Mapping[str, str | None], since: float, /) -> Sequence[Any] | None:
+        """List all that can be found of a group, for the last sweep; keys come with the id reported, where there is."""
         ...
 
     def key_of(self, record: Any, /) -> str | None:

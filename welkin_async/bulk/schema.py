@@ -87,11 +87,12 @@ class Schema:
         rule = self._rules.get(field)
         return rule is not None and rule.editable
 
-    def check(self, fields: Mapping[str, Any]) -> list[Problem]:
+    def check(self, fields: Mapping[str, Any], *, partial: bool = False) -> list[Problem]:
         """Check one row before it is encoded.
 
         Args:
             fields: Values by field name, as the caller gives them: Python datetimes and UUIDs are fine.
+            partial: Whether they change a record, so that a required field may be left out.
 
         Returns:
             Every problem, in the order of the fields, missing ones last; an empty list where there is none.
@@ -109,7 +110,7 @@ class Schema:
             problem = self._problem(name, value)
             if problem is not None:
                 problems.append(problem)
-        for name in self.required:
+        for name in () if partial else self.required:
             if fields.get(name) is None:
                 expected = f"a value, the field is required ({self._rules[name].expected})"
                 problems.append(Problem(name, expected, "nothing"))

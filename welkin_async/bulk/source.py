@@ -21,6 +21,7 @@ class Source(Generic[RowT]):
 
     Attributes:
         pulled: How many rows have been handed out.
+        asked: How many have been asked for, those that workers still wait for included.
         total: How many there are, or None where the source cannot say.
         exhausted: Whether it has come to its end.
     """
@@ -30,6 +31,7 @@ class Source(Generic[RowT]):
         self._turn = asyncio.Lock()
         self.total = len(rows) if isinstance(rows, Sized) else None
         self.pulled = 0
+        self.asked = 0
         self.exhausted = False
 
     async def pull(self) -> tuple[int, RowT] | None:
@@ -40,6 +42,7 @@ class Source(Generic[RowT]):
         """
         if self.exhausted:
             return None
+        self.asked += 1
         try:
             if self._sync is not None:
                 row = next(self._sync)
@@ -51,9 +54,11 @@ class Source(Generic[RowT]):
                     return self._counted(row)
         except (StopIteration, StopAsyncIteration):
             self.exhausted = True
+            self.asked -= 1
             return None
         except BaseException:
             self.exhausted = True
+            self.asked -= 1
             raise
         return self._counted(row)
 

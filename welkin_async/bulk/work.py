@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
+import attrs
+
 from welkin_async.bulk.exactly import Exactly
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import Outcome, Status
@@ -23,9 +25,10 @@ from welkin_async.errors import (
     WelkinError,
 )
 from welkin_async.record import Record
-from welkin_async.request import Answer, Request
+from welkin_async.request import Answer, Operation, Repeat, Request
+from welkin_async.resources.cdts import CREATE_CDT
 
-__all__ = ["Action", "Halt", "Work", "Worker"]
+__all__ = ["Action", "Halt", "Kind", "Work", "Worker"]
 
 RowT = TypeVar("RowT")
 R = TypeVar("R", bound=Record)
@@ -44,15 +47,36 @@ class Action(Protocol[RowT_contra, R_co]):
         """Send it until it is answered for good."""
         ...
 
-    def record(self, answer: Answer) -> R_co:
-        """Wrap what came back."""
+    def record(self, answer: Answer) -> R_co | None:
+        """Wrap what came back; None where nothing does."""
         ...
+
+
+@attrs.frozen
+class Kind:
+    """What is done with rows, as far as all that runs around it must know.
+
+    Attributes:
+        done: The status of a row that was carried out.
+        operation: What is sent for it. One that is safe to repeat is simply sent again where nobody knows whether it
+            was carried out.
+        twice: Why a row is refused whose key another row has claimed with other content.
+    """
+
+    done: Status = Status.CREATED
+    operation: Operation = CREATE_CDT
+    twice: str = "its key belongs to another row, with other content"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be carried out twice."""
+        return self.operation.repeat is Repeat.SAFE
 
 
 class Worker:
     """What one worker is at; read by whoever stops the import."""
 
-    __slots__ = ("again", "delivering", "index", "request", "row", "started", "task")
+    __slots__ = ("again", "delivering", "index", "request", "row", "sent_before", "started", "task")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -62,6 +86,7 @@ class Worker:
         self.request: Request | None = None
         self.started = 0.0
         self.again: Parked | None = None
+        self.sent_before = False
 
 
 class Halt:
@@ -89,6 +114,7 @@ class Work(Generic[RowT, R]):
         lost: Names the fields of a row that its record does not hold, or None.
         exactly: Takes in rows whose outcome is unknown, or None.
         outage: Holds rows back while the server is down, or None.
+        kind: What it is called when it is done.
     """
 
     def __init__(
@@ -100,7 +126,9 @@ class Work(Generic[RowT, R]):
         lost: Callable[[RowT, R], tuple[str, ...]] | None,
         exactly: Exactly | None,
         outage: Outage | None,
+        kind: Kind,
     ) -> None:
+        self._done = kind.done
         self._action = action
         self._halt = halt
         self._stop = stop
@@ -114,11 +142,14 @@ class Work(Generic[RowT, R]):
         worker.started = time.time()
         try:
             worker.request = request = self._action.request(worker.row)
+            request.unknown = worker.sent_before
             answer = await (self._action.send(request) if self._outage is None else self._send(request, self._outage))
             record = self._action.record(answer)
         except RequestError as failure:
             error: WelkinError = failure
             status = _status(failure)
+            if status is Status.FAILED and request is not None and request.unknown:
+                status = Status.UNKNOWN  # not sent this time, but perhaps an attempt before
             if isinstance(failure, AuthenticationError):
                 self._stop(failure)
             elif self._parked(worker, request, status, failure):
@@ -140,14 +171,20 @@ class Work(Generic[RowT, R]):
             self._stop(failure)
             return outcome
         else:
-            if self._exactly is not None:
-                self._exactly.created(worker.row, record)
-            altered = () if self._lost is None else self._lost(worker.row, record)
-            return Outcome(worker.index, worker.row, Status.CREATED, record, None, _attempts(worker), altered=altered)
+            altered: tuple[str, ...] = ()
+            if record is not None:
+                if self._exactly is not None:
+                    self._exactly.created(worker.row, record)
+                if self._lost is not None:
+                    altered = self._lost(worker.row, record)
+            return Outcome(worker.index, worker.row, self._done, record, None, _attempts(worker), altered=altered)
         return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
     async def _send(self, request: Request, outage: Outage) -> Answer:
-        """Send a row when the server is up; one that could not be sent waits and is sent again."""
+        """Send a row when the server is up; one that could not be sent waits and is sent again.
+
+        So does one that may be sent twice, where it is not the row but the server that is to blame.
+        """
         while True:
             if outage.held:
                 await outage.wait()
@@ -161,7 +198,9 @@ class Work(Generic[RowT, R]):
                     raise
                 outage.silent()
                 # Where nothing was ever answered the address is wrong rather than the server down.
-                if not isinstance(error, NotSentError) or not outage.breaker.ever_answered or self._halt.stopping:
+                if not error.safe_to_repeat or not outage.breaker.ever_answered or self._halt.stopping:
+                    raise
+                if not isinstance(error, NotSentError) and not await outage.down():
                     raise
             else:
                 outage.answered()

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from welkin_async.record import Record, record, wire
+from welkin_async.record import Record, decode_error, record, wire
 
 __all__ = ["SYSTEM_FIELDS", "WRITABLE_SYSTEM_FIELDS", "CdtBody", "CdtBulkRow", "CdtRecord"]
 
@@ -50,13 +50,24 @@ class CdtBody(Record):
     @property
     def fields(self) -> Mapping[str, Any]:
         """The customer's own fields, without the system fields; what a projection left out is absent."""
-        body = self._raw.get("jsonBody") or {}
-        return MappingProxyType({name: value for name, value in body.items() if name not in SYSTEM_FIELDS})
+        return MappingProxyType({name: value for name, value in self.body.items() if name not in SYSTEM_FIELDS})
 
     @property
     def body(self) -> Mapping[str, Any]:
-        """The whole ``jsonBody`` as it was received, system fields included."""
-        return MappingProxyType(self._raw.get("jsonBody") or {})
+        """The whole ``jsonBody`` as it was received, system fields included.
+
+        Raises:
+            DecodeError: it is not an object.
+        """
+        body = self._raw.get("jsonBody")
+        if body is not None and not isinstance(body, Mapping):
+            raise decode_error("jsonBody is not an object", self._answer)
+        return MappingProxyType(body or {})
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """What the server sent beside the documented fields and ``jsonBody``."""
+        return MappingProxyType({name: value for name, value in super().extra.items() if name != "jsonBody"})
 
     def __getitem__(self, name: str) -> Any:
         """Return a field of ``jsonBody`` as it was received.
@@ -64,10 +75,10 @@ class CdtBody(Record):
         Raises:
             KeyError: the record has no such field, or a projection left it out.
         """
-        return self._raw["jsonBody"][name]
+        return self.body[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in (self._raw.get("jsonBody") or {})
+        return name in self.body
 
 
 @record

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from welkin_async.models.pages import TokenMeta
 from welkin_async.record import Record, record, wire
 
 __all__ = ["ChatMessage", "ChatParty", "ChatSearchHit", "Email", "Sms"]
@@ -58,11 +58,11 @@ class ChatSearchHit(Record):
     """A chat message found by a search, with the place to read on from.
 
     Attributes:
-        meta: ``meta``; TokenMeta (tokens only).
+        meta: ``meta``; its tokens lead to the message's place in the chat: for `Chat.list`, not for a search.
         message: ``message``.
     """
 
-    meta: Mapping[str, Any] | None = wire("meta")
+    meta: TokenMeta | None = wire("meta")
     message: ChatMessage | None = wire("message")
 
 

@@ -3,21 +3,21 @@
 A resource declares its `Operation` objects and its typed verbs. There is a mixin for each verb. `get` and `delete` are
 public there, because they look the same everywhere; `_create`, `_update` and `_list` are the engine behind verbs whose
 public form, with the fields and filters they take, stands on the resource.
+
+Names follow one rule: a Python name is the snake_case of the documented name, with a trailing underscore where Python
+reserves the word. So what a `TypedDict` of fields or filters declares is all there is to declare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypedDict, TypeVar, Unpack
-from uuid import UUID
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-import attrs
-from yarl import URL
-
-from welkin_async.codec import JSON, Codec
+from welkin_async.errors import InvalidInputError
 from welkin_async.paging import Pager, PageStyle
-from welkin_async.record import Record, iter_records, wire_body
-from welkin_async.request import Answer, Operation, Request, encode_query, encode_segment
+from welkin_async.record import Record, decode_error, iter_records, wire_body
+from welkin_async.request import Answer, Operation
+from welkin_async.resources._scope import CallOptions, Defaults, Key, PageQuery, Scope, Sender, SortedQuery
 
 __all__ = [
     "CallOptions",
@@ -27,129 +27,40 @@ __all__ = [
     "GetMixin",
     "Key",
     "ListMixin",
+    "PageQuery",
     "Resource",
     "Scope",
     "Sender",
+    "SortedQuery",
     "UpdateMixin",
+    "mapping",
+    "pager_of",
     "split_body",
     "split_query",
+    "wire_names",
 ]
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T", bound=Record)
 
-Key = str | UUID
-"""An id or another key of a record, as text or UUID; it is percent-encoded on its way."""
+_OPTIONS = ("timeout", "max_attempts")
+_WALK_OPTIONS = ("prefetch", "limit")
 
 
-class CallOptions(TypedDict, total=False):
-    """What every call takes beside its own arguments.
+def wire_names(typed: Any, *more: str) -> dict[str, str]:
+    """Return the documented name of each parameter or field of a `TypedDict`, by its Python name.
 
-    Attributes:
-        timeout: Seconds an attempt may wait for the server, instead of the session's.
-        max_attempts: How many attempts in all, instead of the session's.
+    Args:
+        typed: The `TypedDict`; what concerns the call alone, such as ``timeout``, is left out.
+        more: Further Python names.
     """
-
-    timeout: float
-    max_attempts: int
-
-
-@attrs.frozen
-class Defaults:
-    """The options of a session's calls, which ``with_options`` replaces.
-
-    Attributes:
-        timeout: Seconds an attempt may wait for the server.
-        max_attempts: How many attempts in all.
-        max_wait: Seconds the server's throttling may hold a call back; None for no bound.
-    """
-
-    timeout: float
-    max_attempts: int
-    max_wait: float | None
+    names = [*typed.__required_keys__, *typed.__optional_keys__, *more]
+    return {name: _documented(name) for name in sorted(names) if name not in (*_OPTIONS, *_WALK_OPTIONS)}
 
 
-class Sender(Protocol):
-    """What a scope sends through: an open transport."""
-
-    async def send(self, request: Request) -> Answer:
-        """Send a request until it is answered for good."""
-        ...
-
-
-@attrs.frozen(eq=False)
-class Scope:
-    """A place in the API: where to send, with which options, and the path parameters known so far.
-
-    Attributes:
-        sender: Returns the open transport, or raises `SessionError`.
-        codec: Encodes bodies.
-        base_url: Scheme and host.
-        params: Path parameters by name, percent-encoded.
-        defaults: Options of calls that give none.
-    """
-
-    sender: Callable[[], Sender]
-    codec: Codec
-    base_url: str
-    params: Mapping[str, str] = attrs.field(repr=False)
-    defaults: Defaults
-
-    def within(self, **params: Key) -> Scope:
-        """Return the scope one level down.
-
-        Args:
-            params: Further path parameters, not encoded.
-
-        Raises:
-            InvalidInputError: one is empty, ``.`` or ``..``.
-        """
-        encoded = {name: encode_segment(value, name) for name, value in params.items()}
-        return attrs.evolve(self, params={**self.params, **encoded})
-
-    def request(
-        self,
-        operation: Operation,
-        *,
-        body: object = None,
-        query: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
-        **params: Key,
-    ) -> Request:
-        """Put a request together; nothing is sent yet.
-
-        Args:
-            operation: What it is.
-            body: What to send as JSON; None for no body.
-            query: Query parameters by wire name.
-            options: `CallOptions`.
-            params: The path parameters the scope does not know, not encoded.
-
-        Raises:
-            InvalidInputError: a parameter, the query or the body cannot be sent.
-        """
-        known = self.params
-        if params:
-            known = {**known, **{name: encode_segment(value, name) for name, value in params.items()}}
-        url = self.base_url + operation.path(known)
-        if query:
-            text = encode_query(query)
-            if text:
-                url = f"{url}?{text}"
-        options = options or {}
-        defaults = self.defaults
-        return Request(
-            operation,
-            URL(url, encoded=True),
-            None if body is None else self.codec.encode(body),
-            options.get("timeout", defaults.timeout),
-            options.get("max_attempts", defaults.max_attempts),
-            defaults.max_wait,
-        )
-
-    async def send(self, operation: Operation, **arguments: Any) -> Answer:
-        """Put a request together and send it; arguments as for `request`."""
-        sender: Sender = self.sender()
-        return await sender.send(self.request(operation, **arguments))
+def _documented(name: str) -> str:
+    first, *others = name.rstrip("_").split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 class Resource(Generic[R]):
@@ -160,6 +71,7 @@ class Resource(Generic[R]):
     """
 
     _record: type[R]
+    _body_names: ClassVar[Mapping[str, str] | None] = None
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -170,13 +82,31 @@ class Resource(Generic[R]):
 
     async def _one(self, operation: Operation, **arguments: Any) -> R:
         """Send, and wrap the object that comes back."""
-        answer = await self._scope.send(operation, **arguments)
-        return self._record.from_wire(answer.data, answer)
+        return await self._one_as(self._record, operation, **arguments)
 
     async def _many(self, operation: Operation, **arguments: Any) -> tuple[R, ...]:
         """Send, and wrap the objects of the array that comes back."""
+        return await self._many_as(self._record, operation, **arguments)
+
+    async def _one_as(self, record: type[T], operation: Operation, **arguments: Any) -> T:
+        """Send, and wrap the object that comes back in another class than the resource's own."""
         answer = await self._scope.send(operation, **arguments)
-        return tuple(iter_records(self._record, answer.data, answer))
+        return record.from_wire(answer.data, answer)
+
+    async def _many_as(self, record: type[T], operation: Operation, **arguments: Any) -> tuple[T, ...]:
+        """Send, and wrap the objects of the array that comes back in another class than the resource's own."""
+        answer = await self._scope.send(operation, **arguments)
+        return tuple(iter_records(record, answer.data, answer))
+
+    async def _some_as(self, record: type[T], operation: Operation, **arguments: Any) -> tuple[T, ...]:
+        """Send, and wrap what comes back, one object or an array of them, where the sources disagree on which."""
+        answer = await self._scope.send(operation, **arguments)
+        data = [answer.data] if isinstance(answer.data, dict) else answer.data
+        if data is None:
+            return ()  # an empty body, or a DELETE whose first answer was lost
+        if not isinstance(data, list):
+            raise decode_error("the answer is neither an object nor an array", answer)
+        return tuple(iter_records(record, data, answer))
 
 
 class CreateMixin(Resource[R]):
@@ -186,7 +116,7 @@ class CreateMixin(Resource[R]):
 
     async def _create(self, given: Record | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> R:
         """Send a record, a mapping with wire names, or keyword fields."""
-        body, options = split_body(self._record, given, fields)
+        body, options = split_body(self._record, given, fields, self._body_names)
         return await self._one(self._create_operation, body=body, options=options)
 
 
@@ -220,10 +150,11 @@ class UpdateMixin(Resource[R]):
         given: Record | Mapping[str, Any] | None,
         fields: Mapping[str, Any],
         query: Mapping[str, Any] | None = None,
+        operation: Operation | None = None,
     ) -> R:
-        """Send exactly what was given."""
-        operation = self._update_operation
-        body, options = split_body(self._record, given, fields)
+        """Send exactly what was given, with the update operation or another that takes the same."""
+        operation = operation or self._update_operation
+        body, options = split_body(self._record, given, fields, self._body_names)
         return await self._one(operation, body=body, query=query, options=options, **_keyed(operation, id))
 
 
@@ -259,35 +190,51 @@ class ListMixin(Resource[R]):
 
     def _list(self, query: Mapping[str, Any]) -> Pager[R]:
         """Return a pager over the list operation."""
-        return self._pager(self._list_operation, self._list_style, query, self._list_query)
+        return pager_of(self._scope, self._record, self._list_operation, self._list_style, query, self._list_query)
 
-    def _pager(
-        self,
-        operation: Operation,
-        style: PageStyle,
-        query: Mapping[str, Any],
-        names: Mapping[str, str],
-        body: object = None,
-    ) -> Pager[R]:
-        """Return a pager over any operation that answers in pages.
 
-        Args:
-            operation: The operation.
-            style: Where its answers keep their records.
-            query: The typed query by Python name, call options among it.
-            names: The wire name of each parameter by Python name.
-            body: What to send as JSON; None for no body.
-        """
-        wire, options = split_query(query, names)
-        first = wire.pop("page", None) or 0
+def pager_of(
+    scope: Scope,
+    record: type[R],
+    operation: Operation,
+    style: PageStyle,
+    query: Mapping[str, Any],
+    names: Mapping[str, str],
+    body: object = None,
+) -> Pager[R]:
+    """Return a pager over an operation that answers in numbered pages.
 
-        async def fetch(number: int, size: int | None) -> Answer:
-            asked = {**wire, "page": number}
-            if size is not None:
-                asked["size"] = size
-            return await self._scope.send(operation, query=asked, body=body, options=options)
+    Args:
+        scope: Where it is.
+        record: The class of its records.
+        operation: The operation.
+        style: Where its answers keep their records.
+        query: The typed query by Python name, options among it.
+        names: The wire name of each parameter by Python name.
+        body: What to send as JSON; None for no body.
+    """
+    wire, options = split_query(query, names)
+    first = wire.pop("page", None) or 0
+    walk = {name: options.pop(name) for name in _WALK_OPTIONS if name in options}
 
-        return Pager(fetch, style, self._record, first)
+    async def fetch(number: int, size: int | None) -> Answer:
+        asked = {**wire, "page": number}
+        if size is not None:
+            asked["size"] = size
+        return await scope.send(operation, query=asked, body=body, options=options)
+
+    return Pager(fetch, style, record, first, **walk)
+
+
+def mapping(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the customer's own fields, which are always given as a mapping.
+
+    Raises:
+        InvalidInputError: they are something else.
+    """
+    if not isinstance(fields, Mapping):
+        raise InvalidInputError(f"fields are given as a mapping, not as {type(fields).__name__}")
+    return fields
 
 
 def _keyed(operation: Operation, id: Key) -> dict[str, Key]:
@@ -296,7 +243,7 @@ def _keyed(operation: Operation, id: Key) -> dict[str, Key]:
 
 
 def split_query(query: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell a typed query's parameters, by wire name, from its call options.
+    """Tell a typed query's parameters, by wire name, from its options.
 
     Raises:
         TypeError: a keyword is neither, as with any Python function.
@@ -306,7 +253,7 @@ def split_query(query: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dic
     for name, value in query.items():
         if name in names:
             wire[names[name]] = value
-        elif name in CallOptions.__annotations__:
+        elif name in _OPTIONS or name in _WALK_OPTIONS:
             options[name] = value
         else:
             raise TypeError(f"unexpected keyword argument {name!r}; one of {', '.join(sorted(names))}")
@@ -314,14 +261,18 @@ def split_query(query: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dic
 
 
 def split_body(
-    record: type[Record], given: Record | Mapping[str, Any] | None, fields: Mapping[str, Any]
+    record: type[Record],
+    given: Record | Mapping[str, Any] | None,
+    fields: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
 ) -> tuple[object, dict[str, Any]]:
     """Tell what to send from the call options, for verbs that take a record, a mapping, or keyword fields.
 
     Args:
-        record: The class whose field names the keywords are.
+        record: The class whose field names the keywords are, where ``names`` does not say.
         given: A record, or a mapping with wire names; or None where keywords are used.
         fields: Keywords: fields and call options.
+        names: The wire name of each keyword, where what is sent is not formed like what comes back.
 
     Returns:
         The body, and the options.
@@ -330,10 +281,15 @@ def split_body(
         TypeError: both a record and keyword fields were given.
         InvalidInputError: a keyword is not a field.
     """
-    options = {name: fields[name] for name in CallOptions.__annotations__ if name in fields}
-    own: dict[str, JSON] = {name: value for name, value in fields.items() if name not in options}
-    if given is None:
+    options = {name: fields[name] for name in _OPTIONS if name in fields}
+    own = {name: value for name, value in fields.items() if name not in options}
+    if given is not None:
+        if own:
+            raise TypeError("give a record or mapping, or keyword fields, not both")
+        return given, options
+    if names is None:
         return wire_body(record, own), options
-    if own:
-        raise TypeError("give a record or mapping, or keyword fields, not both")
-    return given, options
+    for name in own:
+        if name not in names:
+            raise InvalidInputError("no such field; for others pass a mapping of wire names", (name,))
+    return {names[name]: value for name, value in own.items()}, options

@@ -1,4 +1,4 @@
-"""The calendar: working hours."""
+"""The calendar: events, schedules and working hours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Literal, Unpack, overload
 
 from welkin_async.models.calendar import DayInfo, WorkHours
 from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, Key, Resource, Scope
+from welkin_async.resources._base import CallOptions, CreateMixin, Key, Scope, UpdateMixin, wire_names
+from welkin_async.resources.events import Events
+from welkin_async.resources.schedules import Schedules
 
 __all__ = ["Calendar", "NewWorkHours", "WorkHoursResource"]
 
@@ -35,20 +37,11 @@ class NewWorkHours(CallOptions, total=False):
     updated_by: Key
 
 
-_WIRE_NAMES = {
-    "psm_id": "psmId",
-    "start_date_time": "startDateTime",
-    "end_date_time": "endDateTime",
-    "days_info": "daysInfo",
-    "created_by": "createdBy",
-    "updated_by": "updatedBy",
-}
-
-
-class WorkHoursResource(Resource[WorkHours]):
+class WorkHoursResource(CreateMixin[WorkHours], UpdateMixin[WorkHours]):
     """Working hours of users: ``welkin.calendar.work_hours``."""
 
     _record = WorkHours
+    _body_names = wire_names(NewWorkHours)
     _list_operation = Operation("work_hours.list", "GET", _COLLECTION, answer=Shape.ARRAY)
     _create_operation = Operation("work_hours.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE, answer=Shape.OBJECT)
     _update_operation = Operation("work_hours.update", "PUT", _COLLECTION + "/{work_hours_id}", answer=Shape.OBJECT)
@@ -102,8 +95,7 @@ class WorkHoursResource(Resource[WorkHours]):
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        body, options = _work_hours_body(record, fields)
-        return await self._one(self._create_operation, body=body, options=options)
+        return await self._create(record, fields)
 
     @overload
     async def update(self, id: Key, record: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> WorkHours: ...
@@ -126,31 +118,19 @@ class WorkHoursResource(Resource[WorkHours]):
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        body, options = _work_hours_body(record, fields)
-        return await self._one(self._update_operation, work_hours_id=id, body=body, options=options)
-
-
-def _work_hours_body(
-    record: Mapping[str, Any] | None, fields: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    options = {name: fields[name] for name in CallOptions.__annotations__ if name in fields}
-    own = {name: value for name, value in fields.items() if name not in options}
-    if record is None:
-        unknown = own.keys() - _WIRE_NAMES.keys()
-        if unknown:
-            raise TypeError(f"unexpected keyword argument {min(unknown)!r}; one of {', '.join(sorted(_WIRE_NAMES))}")
-        return {_WIRE_NAMES[name]: value for name, value in own.items()}, options
-    if own:
-        raise TypeError("give a mapping, or keyword fields, not both")
-    return record, options
+        return await self._update(id, record, fields)
 
 
 class Calendar:
     """The calendar of the instance: ``welkin.calendar``.
 
     Attributes:
+        events: Events: appointments, encounters, leave.
+        schedules: What users have to do, and when they work.
         work_hours: Working hours of users.
     """
 
     def __init__(self, scope: Scope) -> None:
+        self.events = Events(scope)
+        self.schedules = Schedules(scope)
         self.work_hours = WorkHoursResource(scope)

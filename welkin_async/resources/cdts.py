@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 from welkin_async.models.cdts import CdtBulkRow, CdtRecord
 from welkin_async.paging import NESTED_SPRING, Pager
@@ -17,7 +17,10 @@ from welkin_async.resources._base import (
     GetMixin,
     Key,
     ListMixin,
+    SortedQuery,
     UpdateMixin,
+    mapping,
+    wire_names,
 )
 
 __all__ = ["CREATE_CDT", "CdtQuery", "Cdts"]
@@ -28,23 +31,17 @@ _ONE = _COLLECTION + "/{record_id}"
 CREATE_CDT = Operation("cdts.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE)
 
 
-class CdtQuery(CallOptions, total=False):
+class CdtQuery(SortedQuery, total=False):
     """The query of a list of CDT records.
 
     Attributes:
         fields: Which fields to return; a projected record lacks the others.
-        page: The number of the page to begin with, from 0.
-        size: Records per page; the server's default is 20.
-        sort: ``field,asc`` or ``field,desc``.
         filters: One field with the values to be found; several fields at once are not documented.
         date_start: Records from this moment on; which of their dates counts is not documented.
         date_end: Records up to this moment.
     """
 
     fields: Sequence[str]
-    page: int
-    size: int
-    sort: str
     filters: Mapping[str, str | int | float | bool | Sequence[str | int | float | bool]]
     date_start: datetime
     date_end: datetime
@@ -67,15 +64,7 @@ class Cdts(
     _bulk_update_operation = Operation("cdts.bulk_update", "PATCH", _COLLECTION, answer=Shape.OBJECT)
     _list_operation = Operation("cdts.list", "GET", _COLLECTION, answer=Shape.OBJECT)
     _list_style = NESTED_SPRING
-    _list_query: ClassVar = {
-        "fields": "fields",
-        "page": "page",
-        "size": "size",
-        "sort": "sort",
-        "filters": "filters",
-        "date_start": "dateStart",
-        "date_end": "dateEnd",
-    }
+    _list_query = wire_names(CdtQuery)
 
     async def create(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> CdtRecord:
         """Create a record: ``POST .../patients/{patient_id}/cdts/{cdt_name}`` (recorded, 201).
@@ -92,7 +81,7 @@ class Cdts(
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        return await self._create(fields, options)
+        return await self._create(mapping(fields), options)
 
     async def update(self, id: Key, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> CdtRecord:
         """Change a record: ``PATCH .../cdts/{cdt_name}/{record_id}`` (recorded).
@@ -110,7 +99,7 @@ class Cdts(
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        return await self._update(id, fields, options)
+        return await self._update(id, mapping(fields), options)
 
     async def bulk_update(
         self, changes: Mapping[Key, Mapping[str, Any]], /, **options: Unpack[CallOptions]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, ClassVar, Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from welkin_async.models.patients import CareTeamMember, Patient, PatientTerritory
 from welkin_async.paging import SPRING, Pager
@@ -15,7 +15,10 @@ from welkin_async.resources._base import (
     DeleteMixin,
     Key,
     ListMixin,
+    SortedQuery,
     UpdateMixin,
+    pager_of,
+    wire_names,
 )
 
 __all__ = ["NewPatient", "PatientKeyType", "PatientQuery", "PatientSearchQuery", "Patients"]
@@ -53,21 +56,11 @@ class NewPatient(CallOptions, total=False):
     care_team: Sequence[CareTeamMember | Mapping[str, Any]]
 
 
-class PatientSearchQuery(CallOptions, total=False):
-    """The query of a search by filter.
-
-    Attributes:
-        page: The number of the page to begin with, from 0.
-        size: Records per page; the server's default is 20.
-        sort: ``field,asc`` or ``field,desc``; unproven on this route.
-    """
-
-    page: int
-    size: int
-    sort: str
+class PatientSearchQuery(SortedQuery, total=False):
+    """The query of a search by filter; ``sort`` is unproven on this route."""
 
 
-class PatientQuery(PatientSearchQuery, total=False):
+class PatientQuery(SortedQuery, total=False):
     """The query of a patient list.
 
     Attributes:
@@ -100,15 +93,7 @@ class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient],
         "patients.list_by_filter", "POST", "/{tenant}/{instance}/by-filter/patients", answer=Shape.OBJECT
     )
     _list_style = SPRING
-    _search_query: ClassVar = {"page": "page", "size": "size", "sort": "sort"}
-    _list_query: ClassVar = {
-        **_search_query,
-        "query": "query",
-        "email": "email",
-        "timezone": "timezone",
-        "territories": "territories",
-        "cadence": "cadence",
-    }
+    _list_query = wire_names(PatientQuery)
 
     @overload
     async def create(self, record: Patient | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> Patient: ...
@@ -224,4 +209,5 @@ class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient],
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._pager(self._search_operation, SPRING, query, self._search_query, body=filter or {})
+        names = wire_names(PatientSearchQuery)
+        return pager_of(self._scope, Patient, self._search_operation, SPRING, query, names, body=filter or {})

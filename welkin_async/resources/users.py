@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from welkin_async.models.users import ApplicationAccess, User
 from welkin_async.paging import META_INFO, Pager
 from welkin_async.request import Answer, Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, CreateMixin, Key, ListMixin, UpdateMixin, split_body
+from welkin_async.resources._base import (
+    CallOptions,
+    CreateMixin,
+    Key,
+    ListMixin,
+    PageQuery,
+    SortedQuery,
+    UpdateMixin,
+    pager_of,
+    wire_names,
+)
 
 __all__ = ["NewUser", "RegionQuery", "UserKeyType", "UserQuery", "Users"]
 
@@ -37,25 +47,21 @@ class NewUser(CallOptions, total=False):
     application_access: ApplicationAccess | Mapping[str, Any]
 
 
-class RegionQuery(CallOptions, total=False):
+class RegionQuery(PageQuery, total=False):
     """The query of a list of users by region.
 
     Attributes:
         search: Free text.
         seat_assigned: Whether they have a seat.
         user_state: ``ACTIVE``, ``INACTIVE`` or ``PROVISIONED``.
-        page: The number of the page to begin with, from 0.
-        size: Records per page; the server's default is 20.
     """
 
     search: str
     seat_assigned: bool
     user_state: UserState
-    page: int
-    size: int
 
 
-class UserQuery(RegionQuery, total=False):
+class UserQuery(RegionQuery, SortedQuery, total=False):
     """The query of a list of users. Page and size are recorded; the filters come from other clients.
 
     Attributes:
@@ -67,7 +73,6 @@ class UserQuery(RegionQuery, total=False):
         territories: These territories; works only together with ``region``.
         role_name: This role.
         include_deleted: Whether deleted users are listed too.
-        sort: ``field,asc`` or ``field,desc``.
     """
 
     email: str
@@ -78,7 +83,6 @@ class UserQuery(RegionQuery, total=False):
     territories: Sequence[str]
     role_name: str
     include_deleted: bool
-    sort: str
 
 
 class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
@@ -93,25 +97,7 @@ class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
     _list_operation = Operation("users.list", "GET", "/{tenant}/admin/users", answer=Shape.OBJECT)
     _region_operation = Operation("users.list_by_region", "GET", "/{tenant}/{instance}/users", answer=Shape.OBJECT)
     _list_style = META_INFO
-    _region_query: ClassVar = {
-        "search": "search",
-        "seat_assigned": "seatAssigned",
-        "user_state": "userState",
-        "page": "page",
-        "size": "size",
-    }
-    _list_query: ClassVar = {
-        **_region_query,
-        "email": "email",
-        "ids": "ids",
-        "first_name": "firstName",
-        "last_name": "lastName",
-        "region": "region",
-        "territories": "territories",
-        "role_name": "roleName",
-        "include_deleted": "includeDeleted",
-        "sort": "sort",
-    }
+    _list_query = wire_names(UserQuery)
 
     @overload
     async def create(self, record: User | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> User: ...
@@ -209,8 +195,7 @@ class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        body, options = split_body(User, record, fields)
-        return await self._one(self._replace_operation, user_key=key, body=body, options=options)
+        return await self._update(key, record, fields, operation=self._replace_operation)
 
     async def delete(self, key: Key, /, *, type: UserKeyType | None = None, **options: Unpack[CallOptions]) -> Answer:
         """Delete a user: ``DELETE /{tenant}/admin/users/{user_key}``.
@@ -253,5 +238,6 @@ class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        names = {**self._region_query, "region": "region"}
-        return self._pager(self._region_operation, META_INFO, {**query, "region": region}, names)
+        names = wire_names(RegionQuery, "region")
+        asked = {**query, "region": region}
+        return pager_of(self._scope, User, self._region_operation, META_INFO, asked, names)

@@ -1,0 +1,218 @@
+"""What is compared with what, over which server, and what it must show."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks.shapes import Comparison, Condition, Results, Variant
+
+__all__ = ["COMPARISONS"]
+
+
+def _speed(side: str, base: str, variant: str = "") -> Callable[[Results], float]:
+    """Throughput per CPU second, side over base: the median of what each round says."""
+    return lambda results: statistics.median(
+        ours["cpu_us"] and theirs["cpu_us"] / ours["cpu_us"]
+        for ours, theirs in zip(results[variant][side], results[variant][base], strict=True)
+    )
+
+
+def _median(results: Results, variant: str, side: str, metric: str) -> float:
+    return statistics.median(each[metric] for each in results[variant][side])
+
+
+def _figure(side: str, metric: str, variant: str = "", scale: float = 1.0) -> Callable[[Results], float]:
+    return lambda results: scale * _median(results, variant, side, metric)
+
+
+def _growth(metric: str, side: str, variants: Sequence[str]) -> Callable[[Results], float]:
+    """The dearest setting over the cheapest, for a side."""
+
+    def figure(results: Results) -> float:
+        values = [_median(results, variant, side, metric) for variant in variants]
+        return max(values) / min(values)
+
+    return figure
+
+
+def _increase(side: str, low: str, high: str, metric: str) -> Callable[[Results], float]:
+    return lambda results: _median(results, high, side, metric) - _median(results, low, side, metric)
+
+
+_OURS = ("hand", "sdk", "hand-speed", "sdk-speed")
+_ALL = (*_OURS, "peer", "peer-threads", "httpx", "requests")
+_LATE = {"records": 40_000, "warm": 2_000, "concurrency": 256}
+_IDEAL = 256 / 0.05
+_ROWS = {f"rows {rows}": Variant({"records": rows}) for rows in (2_000, 10_000, 50_000)}
+_PATIENTS = {f"patients {count}": Variant({"patients": count}) for count in (1, 100, 5_000, 20_000)}
+_TASKS = {
+    f"tasks {count}": Variant({"concurrency": count, "warm": 2 * count, "records": 20_000})
+    for count in (64, 256, 1024, 4096)
+}
+_THROTTLED = {"seconds": 20.0, "rate": 200.0}
+
+COMPARISONS: Mapping[str, Comparison] = {
+    "create": Comparison(
+        title="Creating records in bulk, 64 at a time",
+        workload="create",
+        sides=_ALL,
+        base="hand",
+        conditions=(
+            Condition("bulk create, stock loop, over aiohttp by hand with json", _speed("sdk", "hand"), 0.90, 1.0),
+            Condition(
+                "bulk create with speed, over aiohttp by hand on uvloop + orjson",
+                _speed("sdk-speed", "hand-speed"),
+                0.80,
+                0.90,
+            ),
+            Condition("bulk create with speed, over the sync peer", _speed("sdk-speed", "peer"), 8.0, 10.0),
+        ),
+    ),
+    "create-single": Comparison(
+        title="Creating records one by one, from 64 tasks",
+        workload="create_single",
+        sides=_ALL,
+        base="hand",
+        note="The SDK binds the patient and the CDT anew for each record: the dearest way to use it.",
+    ),
+    "get": Comparison(title="Reading patients, from 64 tasks", workload="get", sides=_ALL, base="hand"),
+    "walk": Comparison(
+        title="Walking a list, looking at two fields of each record",
+        workload="walk",
+        sides=_ALL[:5] + _ALL[6:],
+        base="hand-speed",
+        variants={"size 20": Variant({"size": 20}), "size 200": Variant({"size": 200})},
+        conditions=tuple(
+            Condition(
+                f"walking typed records, {size} a page, over aiohttp + orjson untyped",
+                _speed("sdk-speed", "hand-speed", f"size {size}"),
+                0.85,
+            )
+            for size in (20, 200)
+        ),
+    ),
+    "latency": Comparison(
+        title="A server that takes 50 ms, 256 at a time",
+        workload="create",
+        sides=_OURS,
+        base="hand",
+        metric="per_s",
+        variants={"": Variant(_LATE)},
+        latency=0.05,
+        conditions=tuple(
+            Condition(f"{side}: share of the ideal of {_IDEAL:.0f}/s", _figure(side, "per_s", scale=1 / _IDEAL), 0.95)
+            for side in ("sdk", "sdk-speed")
+        ),
+    ),
+    "throttle": Comparison(
+        title="A server that allows 200 requests a second, 20 seconds, the first two left out",
+        workload="throttle",
+        sides=("hand", "sdk"),
+        base="hand",
+        metric="share",
+        server="sandbox",
+        variants={
+            "by the second": Variant(_THROTTLED, ("--rate=200",)),
+            "bucket of 20": Variant(_THROTTLED, ("--rate=200", "--burst=20")),
+            "bucket of 20, no Retry-After": Variant(_THROTTLED, ("--rate=200", "--burst=20", "--retry-after=none")),
+        },
+        conditions=(
+            Condition(
+                "throttled by the second: share of what is allowed", _figure("sdk", "share", "by the second"), 0.92
+            ),
+            Condition(
+                "throttled by the second: share of requests refused",
+                _figure("sdk", "refused", "by the second"),
+                0.03,
+                at_most=True,
+            ),
+        ),
+    ),
+    "token": Comparison(
+        title="A cold start, and tokens that live four seconds under load",
+        workload="token",
+        sides=("hand", "sdk"),
+        base="hand",
+        metric="longest_ms",
+        server="sandbox",
+        variants={"": Variant({"seconds": 10.0}, ("--token-life=4",))},
+        conditions=(
+            Condition("token requests in ten seconds of four-second tokens", _figure("sdk", "tokens"), 5, at_most=True),
+            Condition("rows lost to an expired token", _figure("sdk", "lost"), 0, at_most=True),
+        ),
+    ),
+    "memory": Comparison(
+        title="Peak memory against rows",
+        workload="memory",
+        sides=("hand-speed", "sdk-speed"),
+        base="hand-speed",
+        metric="peak_mb",
+        variants={f"rows {rows}": Variant({"records": rows, "warm": 0}) for rows in (10_000, 100_000, 1_000_000)},
+        conditions=(
+            Condition(
+                "MB more at the peak with 1 000 000 rows than with 10 000",
+                _increase("sdk-speed", "rows 10000", "rows 1000000", "peak_mb"),
+                10.0,
+                at_most=True,
+            ),
+        ),
+    ),
+    "import-time": Comparison(
+        title="Importing",
+        workload="import",
+        sides=("aiohttp", "welkin_async"),
+        base="aiohttp",
+        metric="wall_ms",
+        server="none",
+        conditions=(
+            Condition(
+                "ms of `import welkin_async` beyond `import aiohttp`",
+                lambda results: (
+                    _median(results, "", "welkin_async", "wall_ms") - _median(results, "", "aiohttp", "wall_ms")
+                ),
+                40.0,
+                at_most=True,
+            ),
+        ),
+    ),
+    "decode": Comparison(
+        title="From an answer's bytes to a record; the SDK reads three typed fields of it, two of them dates",
+        workload="decode",
+        sides=_OURS,
+        base="hand",
+        server="none",
+        variants={kind: Variant({"kind": kind}) for kind in ("cdt", "patient", "encounter")},
+    ),
+    "scaling": Comparison(
+        title="Cost per record against rows, patients and concurrent tasks",
+        workload="create",
+        sides=("hand-speed", "sdk-speed"),
+        base="hand-speed",
+        variants={**_ROWS, **_PATIENTS, **_TASKS},
+        conditions=(
+            Condition(
+                "dearest over cheapest record, 2 000 to 50 000 rows",
+                _growth("cpu_us", "sdk-speed", tuple(_ROWS)),
+                1.15,
+                at_most=True,
+            ),
+            Condition(
+                "dearest over cheapest record, 1 to 20 000 patients",
+                _growth("cpu_us", "sdk-speed", tuple(_PATIENTS)),
+                1.15,
+                at_most=True,
+            ),
+            Condition(
+                "64 to 4 096 tasks: share of the by-hand loop's speed at 4 096 over that at 64",
+                lambda results: (
+                    _speed("sdk-speed", "hand-speed", "tasks 4096")(results)
+                    / _speed("sdk-speed", "hand-speed", "tasks 64")(results)
+                ),
+                0.90,
+            ),
+        ),
+        note="Each connection costs the kernel and aiohttp something of its own, by hand as well as here.",
+    ),
+}
+"""Every comparison, by the name the command line uses."""

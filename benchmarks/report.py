@@ -1,0 +1,107 @@
+"""``python -m benchmarks.report``: ``docs/performance.md`` and its pictures, from the figures of the last run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.svg import bars, curves
+from benchmarks.tables import markdown_table
+
+__all__ = ["main", "page"]
+
+_DOCS = Path(__file__).resolve().parents[1] / "docs"
+_RESULTS = Path(__file__).with_name("results.json")
+
+_INTRODUCTION = """\
+# Performance
+
+The question a user with many records asks: would the loop I write on aiohttp myself be faster? Every figure here comes
+from one run of `benchmarks/`, sides beside each other: each in a process of its own, server and client on a core each
+where the system allows it, sides taking turns, medians over the rounds. CPU microseconds per record are those of the
+whole client process; throughput per CPU second is their inverse. Ratios hold from machine to machine, absolute figures
+do not.
+
+`welkin_async` keeps tokens, limits, retries and outcomes, checks each row before it is sent and each answer for fields
+lost in silence; the loops written by hand do nothing of this. "Tuned" is the best a person writes: uvloop, orjson,
+bodies as bytes, URL objects kept, headers made once, no cookies, no total timer.
+
+## Reproduce
+
+```sh
+python -m pip install -e ".[speed]" welkin requests httpx      # what is missing is left out, and said to be
+python -m benchmarks                                           # or: python -m benchmarks create walk
+python -m benchmarks.report                                    # draws this page
+```
+
+nginx with canned answers is the server where it is installed, else a canned server of our own on uvloop. Figures go to
+`benchmarks/results.json`. `tests/test_cost_guard.py` holds function calls per record to a recorded bound in CI.
+"""
+
+
+def page(kept: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    """Write the page.
+
+    Args:
+        kept: The JSON file's content.
+        pictures: File names by comparison.
+    """
+    machine, versions = kept["machine"], kept["versions"]
+    parts = [
+        _INTRODUCTION,
+        "## Where this was measured\n",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".\n",
+        _conditions(kept["comparisons"]),
+    ]
+    for name, result in kept["comparisons"].items():
+        parts.append(f"## {name}\n\n{result['title']}. {result['rounds']} rounds.{_note(result)}\n")
+        if name in pictures:
+            parts.append(f"![{result['title']}]({pictures[name]})\n")
+        parts.append(markdown_table(result) + "\n")
+    return "\n".join(parts)
+
+
+def _note(result: Mapping[str, Any]) -> str:
+    return f" {result['note']}" if result["note"] else ""
+
+
+def _conditions(comparisons: Mapping[str, Any]) -> str:
+    """Put what was to be shown beside what was found."""
+    rows = ["## What it must show\n", "| condition | found | bound | goal | |", "| :-- | --: | --: | --: | :-- |"]
+    for result in comparisons.values():
+        for each in result["conditions"]:
+            sign = "at most" if each["at_most"] else "at least"
+            goal = "" if each["goal"] is None else f"{each['goal']:g}"
+            state = "met" if each["met"] else "**not met**"
+            rows.append(f"| {each['text']} | {each['value']:.3g} | {sign} {each['bound']:g} | {goal} | {state} |")
+    return "\n".join(rows) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Draw page and pictures.
+
+    Args:
+        arguments: Command line; None reads the process' own.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="the figures (%(default)s)")
+    parser.add_argument("--docs", type=Path, default=_DOCS, help="where the page goes (%(default)s)")
+    options = parser.parse_args(arguments)
+    kept: dict[str, Any] = json.loads(options.results.read_text())
+    pictures = {}
+    for name, draw in (("create", bars), ("create-single", bars), ("scaling", curves)):
+        if name in kept["comparisons"]:
+            pictures[name] = f"performance-{name}.svg"
+            (options.docs / pictures[name]).write_text(draw(kept["comparisons"][name]))
+    (options.docs / "performance.md").write_text(page(kept, pictures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

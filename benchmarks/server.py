@@ -1,0 +1,142 @@
+"""A canned server of our own, for where nginx is not installed or answers have to be late.
+
+One `asyncio.Protocol` and a table of bytes; on uvloop where that is installed. ``python -m benchmarks.server`` prints
+its URL as a JSON line and serves until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from functools import lru_cache
+from typing import Any
+
+from benchmarks import payloads
+
+__all__ = ["main", "run_loop"]
+
+_PAGE = re.compile(rb"[?&]page=(\d+)")
+_SIZE = re.compile(rb"[?&]size=(\d+)")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+def _reply(status: str, value: object) -> bytes:
+    body = payloads.dumps(value)
+    return f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class _Canned:
+    """Chooses the answer by method and path."""
+
+    def __init__(self, total: int) -> None:
+        self._created = _reply("201 Created", payloads.record())
+        self._record = _reply("200 OK", payloads.record())
+        self._patient = _reply("200 OK", payloads.patient())
+        self._token = _reply("200 OK", payloads.token())
+        self._formation = _reply("200 OK", payloads.formation())
+        self._page = lru_cache(maxsize=None)(lambda number, size: _reply("200 OK", payloads.page(number, size, total)))
+
+    def answer(self, line: bytes) -> bytes:
+        """Return the whole reply to a request line."""
+        method, target, _ = line.split(b" ", 2)
+        if method == b"POST":
+            return self._token if b"/admin/" in target else self._created
+        if b"/formations/" in target:
+            return self._formation
+        if b"/cdts/" not in target:
+            return self._patient
+        number, size = _PAGE.search(target), _SIZE.search(target)
+        if number is None:
+            return self._record
+        return self._page(int(number[1]), int(size[1]) if size else 20)
+
+
+class _Protocol(asyncio.Protocol):
+    """Answers each request in turn, at once or late."""
+
+    def __init__(self, canned: _Canned, latency: float) -> None:
+        self._canned = canned
+        self._latency = latency
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+        self._later = asyncio.get_running_loop().call_later
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the transport: an answer that is late may find it gone."""
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        """Cut requests out of what came, and answer those that are whole."""
+        buffer = self._buffer + data if self._buffer else data
+        while (end := buffer.find(b"\r\n\r\n")) >= 0:
+            head = buffer[:end]
+            length = _LENGTH.search(head)
+            whole = end + 4 + (int(length[1]) if length else 0)
+            if len(buffer) < whole:
+                break
+            buffer = buffer[whole:]
+            reply = self._canned.answer(head[: head.index(b"\r\n")])
+            if self._latency:
+                self._later(self._latency, self._write, reply)
+            else:
+                self._write(reply)
+        self._buffer = buffer
+
+    def _write(self, reply: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(reply)
+
+
+async def _serve(latency: float, total: int) -> None:
+    loop = asyncio.get_running_loop()
+    canned = _Canned(total)
+    server = await loop.create_server(lambda: _Protocol(canned, latency), "127.0.0.1", 0, backlog=4096)
+    port = server.sockets[0].getsockname()[1]
+    sys.stdout.write(json.dumps({"base_url": f"http://127.0.0.1:{port}"}) + "\n")
+    sys.stdout.flush()
+    gc.freeze()
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, Any]], *, uvloop: bool | None = None) -> Any:
+    """Run a coroutine function.
+
+    Args:
+        main: What to run.
+        uvloop: Whether on uvloop; None for "where it is installed".
+    """
+    factory: Any = None
+    if uvloop is not False:
+        try:
+            factory = importlib.import_module("uvloop").new_event_loop
+        except ImportError:
+            if uvloop:
+                raise
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main())
+
+
+def main() -> int:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds every answer waits (%(default)s)")
+    parser.add_argument("--total", type=int, default=20000, help="records on all pages together (%(default)s)")
+    options = parser.parse_args()
+    run_loop(lambda: _serve(options.latency, options.total))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The loop a good engineer writes on aiohttp: one session, N workers over one iterator, json in and out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+
+from benchmarks import payloads
+from benchmarks.sides.decoding import decode
+from benchmarks.sides.steered import HandToken, Tally, until
+from benchmarks.sides.work import Job, measured, peak_rss
+
+__all__ = ["create", "create_single", "decode", "get", "memory", "throttle", "token", "walk"]
+
+
+async def _session(job: Job) -> aiohttp.ClientSession:
+    async with aiohttp.ClientSession(job.base_url) as session:
+        path = f"/{payloads.TENANT}/admin/api_clients/{payloads.API_CLIENT}"
+        async with session.post(path, json={"secret": payloads.SECRET}) as response:
+            token = (await response.json())["token"]
+    return aiohttp.ClientSession(
+        job.base_url,
+        headers={"Authorization": f"Bearer {token}"},
+        connector=aiohttp.TCPConnector(limit=job.concurrency),
+    )
+
+
+async def _workers(count: int, work: Callable[[], Awaitable[int]]) -> int:
+    return sum(await asyncio.gather(*(work() for _ in range(count))))
+
+
+async def create(job: Job) -> dict[str, Any]:
+    """Create records."""
+    async with await _session(job) as session:
+
+        async def worker(rows: Iterator[tuple[str, dict[str, Any]]]) -> int:
+            created = 0
+            for patient_id, fields in rows:
+                async with session.post(payloads.cdt_path(patient_id), json=fields) as response:
+                    response.raise_for_status()
+                    record = await response.json()
+                    created += record["id"] is not None
+            return created
+
+        async def work(count: int) -> int:
+            rows = payloads.rows(job.patients, count)
+            return await _workers(job.concurrency, lambda: worker(rows))
+
+        return await measured(job, work)
+
+
+create_single = create
+
+
+async def get(job: Job) -> dict[str, Any]:
+    """Read patients one by one."""
+    async with await _session(job) as session:
+        path = f"/{payloads.TENANT}/{payloads.INSTANCE}/patients/"
+
+        async def worker(ids: Iterator[int]) -> int:
+            read = 0
+            for number in ids:
+                async with session.get(path + payloads.patient_id(number)) as response:
+                    response.raise_for_status()
+                    patient = await response.json()
+                    read += patient["firstName"] == "Charlie"
+            return read
+
+        async def work(count: int) -> int:
+            ids = iter(range(count))
+            return await _workers(job.concurrency, lambda: worker(ids))
+
+        return await measured(job, work)
+
+
+async def walk(job: Job) -> dict[str, Any]:
+    """Walk a list page by page and look at two fields of each record."""
+    async with await _session(job) as session:
+        path = payloads.cdt_path(payloads.patient_id(0))
+
+        async def work(count: int) -> int:
+            seen = number = 0
+            last = False
+            while not last and seen < count:
+                async with session.get(path, params={"page": number, "size": job.size}) as response:
+                    response.raise_for_status()
+                    page = (await response.json())["data"]
+                for record in page["content"]:
+                    seen += record["id"] is not None and record["version"] == 1
+                last, number = page["last"], number + 1
+            return seen
+
+        return await measured(job, work)
+
+
+async def memory(job: Job) -> dict[str, Any]:
+    """Create records and tell the peak."""
+    return {**await create(job), "peak_mb": peak_rss()}
+
+
+async def _steered(job: Job) -> tuple[Tally, HandToken, int, int]:
+    """Create records while time lasts: a 429 waits as long as it says, a 401 fetches a token."""
+    tally, unauthorized, lost = Tally(), 0, 0
+    async with aiohttp.ClientSession(job.base_url) as session:
+        token = HandToken(session)
+        todo = until(job)
+
+        async def attempt(path: str, fields: dict[str, Any], value: str) -> tuple[int, float]:
+            headers = {"Authorization": f"Bearer {value}"}
+            async with session.post(path, json=fields, headers=headers) as response:
+                await response.read()
+                return response.status, float(response.headers.get("Retry-After", 1.0))
+
+        async def worker() -> None:
+            nonlocal unauthorized, lost
+            value = await token.get()
+            for patient_id, fields in todo:
+                for _ in range(10):
+                    status, pause = await attempt(payloads.cdt_path(patient_id), fields, value)
+                    tally.note(refused=status == 429)
+                    if status == 429:
+                        await asyncio.sleep(pause)
+                    elif status == 401:
+                        unauthorized += 1
+                        value = await token.get(value)
+                    else:
+                        break
+                lost += status != 201
+
+        await asyncio.gather(*(worker() for _ in range(job.concurrency)))
+        return tally, token, unauthorized, lost
+
+
+async def throttle(job: Job) -> dict[str, Any]:
+    """Create records against a server that refuses what is too much."""
+    return (await _steered(job))[0].throttling(job)
+
+
+async def token(job: Job) -> dict[str, Any]:
+    """Create records from a cold start on, with tokens that live for seconds."""
+    tally, token, unauthorized, lost = await _steered(job)
+    return {
+        "first_ms": tally.first * 1e3,
+        "longest_ms": tally.longest * 1e3,
+        "tokens": token.requests,
+        "unauthorized": unauthorized,
+        "lost": lost,
+    }

@@ -1,0 +1,1 @@
+"""Tests of the fan-out: every row that is pulled has exactly one outcome."""

@@ -1,0 +1,208 @@
+"""What the tests of this folder share: sessions, rows, and an engine whose requests are answered by a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from welkin_async import (
+    Answer,
+    AuthenticationError,
+    BadRequestError,
+    ConnectError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    SessionError,
+    Welkin,
+)
+from welkin_async.bulk import CdtRow, Outcome, OutcomeStream, Report
+from welkin_async.bulk.channel import Channel
+from welkin_async.bulk.engine import Engine
+from welkin_async.models.cdts import CdtRecord
+from welkin_async.request import Request
+from welkin_async.resources.cdts import CREATE_CDT
+from welkin_async.sandbox import Sandbox
+
+CDT = "medication"
+
+
+def connect(server: Sandbox, /, **settings: Any) -> Welkin:
+    """A session on a server; open it with `async with`."""
+    given: dict[str, Any] = {
+        "tenant": server.tenant,
+        "instance": server.instance,
+        "api_client": server.api_client,
+        "secret_key": server.secret_key,
+        "base_url": server.base_url,
+    }
+    return Welkin(**(given | settings))
+
+
+def rows(patient: str, count: int) -> list[CdtRow]:
+    return [CdtRow(patient, {"external_id": f"e{index}"}, f"e{index}") for index in range(count)]
+
+
+class Pulled:
+    """A source that counts what was taken from it."""
+
+    def __init__(self, source: Iterable[Any]) -> None:
+        self.source = source
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self.source:
+            self.count += 1
+            yield row
+
+    async def later(self, every: int = 1) -> AsyncIterator[Any]:
+        """The same, asynchronously: each `every`-th row comes a turn of the loop later."""
+        for row in self.source:
+            if self.count % every == 0:
+                await asyncio.sleep(0)
+            self.count += 1
+            yield row
+
+
+def held(server: Sandbox) -> set[str]:
+    """The keys that are on the server."""
+    return {record["jsonBody"]["external_id"] for record in server.store.cdt_records(CDT)}
+
+
+def same(report: Report, outcomes: Iterable[Outcome[Any, Any]]) -> None:
+    """Assert that the counts of a report are those of the outcomes."""
+    found = list(outcomes)
+    statuses = [str(outcome.status) for outcome in found]
+    counted = {name: getattr(report, name) for name in ("created", "rejected", "failed", "unknown")}
+    assert counted == {name: statuses.count(name) for name in counted}
+    assert report.rows == len(found)
+    assert report.attempts == sum(outcome.attempts for outcome in found)
+
+
+async def take(outcomes: AsyncIterable[Outcome[Any, Any]], seen: list[Outcome[Any, Any]]) -> None:
+    """Take outcomes until the end; an error loses none of those before it."""
+    async for outcome in outcomes:
+        seen.append(outcome)  # noqa: PERF401 - a comprehension would lose them
+
+
+def bulk_tasks() -> list[str]:
+    """Names of the tasks of an import that are not done; a token's refresh belongs to the session."""
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("welkin_async bulk")]
+
+
+class Step(NamedTuple):
+    """What becomes of a scripted row.
+
+    Attributes:
+        kind: See `Scripted.send`.
+        before: Turns of the loop it waits before it is sent.
+        out: Turns of the loop for which it is on the wire.
+    """
+
+    kind: str
+    before: int = 0
+    out: int = 1
+
+
+ANSWER = Answer(201, CIMultiDictProxy(CIMultiDict()), {"id": "r", "jsonBody": {}}, 1, CREATE_CDT.line)
+_URL = URL("http://127.0.0.1/")
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Scripted:
+    """An action that does with each row what the row itself says; rows are `Step` objects."""
+
+    def __init__(self) -> None:
+        self.out = 0
+        self.peak = 0
+        self.sent = 0
+        self.landed = 0
+
+    def request(self, row: Step, /) -> Request:
+        if row.kind == "refused":
+            raise InvalidInputError("it does not fit")
+        if row.kind == "broken":
+            raise ZeroDivisionError("a bug in a mapping")
+        return Request(CREATE_CDT, _URL)
+
+    async def send(self, request: Request) -> Answer:
+        raise NotImplementedError
+
+    async def _send(self, row: Step, request: Request) -> Answer:
+        """As the transport does: `on_wire` while it is out, `unknown` where it was cut off."""
+        line = request.operation.line
+        if row.kind == "closed":
+            raise SessionError("the session is closed")
+        await turns(row.before)
+        request.attempts += 1
+        request.on_wire = True
+        self.sent += 1
+        self.out += 1
+        self.peak = max(self.peak, self.out)
+        try:
+            await turns(row.out)
+        except BaseException:
+            request.unknown = True
+            raise
+        finally:
+            request.on_wire = False
+            self.out -= 1
+        attempts = request.attempts
+        if row.kind == "rejected":
+            raise BadRequestError("the server answered 400", request=line, status=400, attempts=attempts)
+        if row.kind == "unknown":
+            request.unknown = True
+            raise OutcomeUnknownError("the connection broke", request=line, attempts=attempts)
+        if row.kind == "unsent":
+            raise ConnectError("the connection was refused", request=line, attempts=attempts)
+        if row.kind == "unauthorized":
+            raise AuthenticationError("the server refused the token (401)", request=line, status=401, attempts=attempts)
+        if row.kind == "crash":
+            request.unknown = True
+            raise ZeroDivisionError("a bug in the transport")
+        self.landed += 1
+        return ANSWER
+
+    def record(self, answer: Answer) -> CdtRecord:
+        return CdtRecord.from_wire(answer.data, answer)
+
+
+class Bound(Scripted):
+    """`Scripted`, with the row found again by its request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[int, Step] = {}
+
+    def request(self, row: Step, /) -> Request:
+        request = super().request(row)
+        self._rows[id(request)] = row
+        return request
+
+    async def send(self, request: Request) -> Answer:
+        return await self._send(self._rows.pop(id(request)), request)
+
+
+def scripted(
+    source: Iterable[Step] | AsyncIterable[Step],
+    *,
+    concurrency: int = 4,
+    ordered: bool = False,
+    action: Scripted | None = None,
+    drain: float = 5.0,
+    **more: Any,
+) -> OutcomeStream[Step, CdtRecord]:
+    """A stream over scripted rows, put together as `stream_cdt_records` does."""
+    channel = Channel(concurrency, ordered=ordered)
+    window = 8 * concurrency if ordered else 0
+    engine: Engine[Step, CdtRecord] = Engine(
+        action or Bound(), source, concurrency=concurrency, channel=channel, window=window, drain=drain, **more
+    )
+    return OutcomeStream(engine, channel)

@@ -1,0 +1,141 @@
+"""A server that fails in every way it can: each row has one outcome, and the outcome is true."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from welkin_async.bulk import Outcome, Status, create_cdt_records, stream_cdt_records
+from welkin_async.sandbox import Fault, FaultKind, Sandbox
+
+from .helpers import CDT, connect, held, rows, same
+
+COUNT = 1200
+FAULTS: dict[str, Fault] = {
+    "reset before": Fault(FaultKind.RESET_BEFORE),
+    "reset after": Fault(FaultKind.RESET_AFTER),
+    "reset late": Fault(FaultKind.RESET_LATE, delay=0.05),
+    "stall before": Fault(FaultKind.STALL_BEFORE, delay=1.3),
+    "stall after": Fault(FaultKind.STALL_AFTER, delay=1.3),
+    "truncated": Fault(FaultKind.TRUNCATED),
+    "garbage": Fault(FaultKind.GARBAGE),
+    "empty": Fault(FaultKind.EMPTY),
+    "500": Fault(FaultKind.STATUS, status=500),
+    "504 done": Fault(FaultKind.STATUS, status=504, work_done=True),
+    "503": Fault(FaultKind.STATUS, status=503),
+    "408": Fault(FaultKind.STATUS, status=408),
+}
+
+
+def scripted(fault: Fault, **more: Any) -> Fault:
+    values = fault.as_json() | {"operation": "cdts.create", "times": None, **more}
+    return Fault.from_json(values)
+
+
+def refused(server: Sandbox) -> int:
+    """How many requests were turned away, by a 401 or by throttling."""
+    throttled = sum(report.met for report in server.faults.report() if report.fault.retry_after is not None)
+    return server.stats.statuses[401] + throttled
+
+
+async def run(server: Sandbox, count: int) -> list[Outcome[Any, Any]]:
+    """Import under the server's faults and check what must hold under any of them."""
+    patients = server.store.add_patients(7)
+    wanted = [row for patient, each in zip(patients, range(7), strict=True) for row in rows(patient, count)[each::7]]
+    async with connect(server, timeout=1.0) as welkin:
+        async with stream_cdt_records(welkin, CDT, wanted, concurrency=32) as outcomes:
+            seen = [outcome async for outcome in outcomes]
+        assert outcomes.unfinished == []
+        assert sorted(outcome.index for outcome in seen) == list(range(count))
+        same(outcomes.report, seen)
+        await server.settle()
+        while server.stats.in_flight:
+            await asyncio.sleep(0.01)
+    assert all(outcome.row is wanted[outcome.index] for outcome in seen)
+    created = {outcome.row.key for outcome in seen if outcome.status is Status.CREATED}
+    unknown = {outcome.row.key for outcome in seen if outcome.status is Status.UNKNOWN}
+    # What is reported as created is there; what is there was reported as created, or named as unknown; nothing twice.
+    assert created <= held(server) <= created | unknown
+    assert server.store.duplicates(CDT) == {}
+    assert len(server.store.cdt_records(CDT)) == len(held(server))
+    # Beside those that were refused, one request for each row: nothing unknown was sent again.
+    assert server.stats.operations["cdts.create"] - refused(server) == count
+    for outcome in seen:
+        if outcome.status is Status.CREATED:
+            assert outcome.record is not None
+            assert outcome.record.external_id == outcome.row.key
+    return list(seen)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_each_fault_alone(name: str) -> None:
+    async with Sandbox() as server:
+        server.faults.add(scripted(FAULTS[name], every=10))
+        seen = await run(server, 150)
+        met = sum(report.met for report in server.faults.report())
+    assert met == 15
+    statuses = [outcome.status for outcome in seen]
+    assert (statuses.count(Status.UNKNOWN), statuses.count(Status.CREATED)) == (met, 150 - met)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_tenth_of_all_requests_fails(seed: int) -> None:
+    async with Sandbox(seed=seed) as server:
+        for fault in FAULTS.values():
+            server.faults.add(scripted(fault, probability=0.1 / len(FAULTS)))
+        seen = await run(server, COUNT)
+        reports = server.faults.report()
+    met = sum(report.met for report in reports)
+    assert all(report.met for report in reports)
+    assert 0.05 * COUNT < met < 0.15 * COUNT
+    statuses = [outcome.status for outcome in seen]
+    assert (statuses.count(Status.UNKNOWN), statuses.count(Status.CREATED)) == (met, COUNT - met)
+
+
+async def test_throttling_among_the_faults() -> None:
+    async with Sandbox() as server:
+        for number, fault in enumerate(FAULTS.values()):
+            server.faults.add(scripted(fault, every=40, after=3 * number))
+        server.faults.add(scripted(Fault(FaultKind.STATUS, status=503, retry_after=0), after=100, every=50))
+        server.faults.add(scripted(Fault(FaultKind.STATUS, status=429, retry_after=0), after=290, times=1))
+        seen = await run(server, 300)
+        assert server.faults.unmet() == []
+        assert all(report.met for report in server.faults.report())
+    assert {outcome.status for outcome in seen} == {Status.CREATED, Status.UNKNOWN}
+
+
+async def test_tokens_that_end_among_the_faults() -> None:
+    async with Sandbox() as server:
+        for number, fault in enumerate(FAULTS.values()):
+            server.faults.add(scripted(fault, every=100, after=3 * number))
+        server.latency = 0.005
+
+        async def expire() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0.1)
+                server.expire_tokens()
+
+        expiring = asyncio.create_task(expire())
+        seen = await run(server, 1200)
+        await expiring
+        assert server.stats.token_requests == 4
+    assert {outcome.status for outcome in seen} == {Status.CREATED, Status.UNKNOWN}
+
+
+async def test_with_keys_every_row_is_there_once() -> None:
+    """What was unknown is looked for: nothing is lost, nothing is doubled, nothing is left unknown."""
+    async with Sandbox(seed=3) as server:
+        patient = server.store.add_patient()["id"]
+        for fault in FAULTS.values():
+            server.faults.add(scripted(fault, probability=0.1 / len(FAULTS)))
+        async with connect(server, timeout=1.0) as welkin:
+            report = await create_cdt_records(
+                welkin, CDT, rows(patient, 400), concurrency=16, key_field="external_id", settle=0.6, final_settle=0.6
+            )
+        assert sum(each.met for each in server.faults.report()) > 10
+        assert (report.created, report.rows, report.unknown, report.doubled) == (400, 400, 0, 0)
+        assert report.adopted > 0
+        assert held(server) == {f"e{index}" for index in range(400)}
+        assert server.store.duplicates(CDT) == {}

@@ -1,0 +1,76 @@
+"""What earlier runs left in a journal, read from its file while the engine holds it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from welkin_async.bulk.ranges import RangeSet
+
+__all__ = ["Earlier", "Past"]
+
+
+class Past(NamedTuple):
+    """What became of a row in an earlier run, where that is not plainly ``created``.
+
+    Attributes:
+        status: What became of it, such as ``rejected`` or ``altered``.
+        record_id: The record, empty where there is none.
+        error: The error's code, empty where there is none.
+    """
+
+    status: str
+    record_id: str
+    error: str
+
+
+class Earlier:
+    """The outcomes of earlier runs that are worth a word; empty without a journal.
+
+    Args:
+        path: The journal; None for none.
+
+    Attributes:
+        mark: Rows from this position on were certainly never sent.
+        created: How many rows are created.
+
+    Raises:
+        OSError: the journal cannot be read.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.mark = self.created = 0
+        self._others = RangeSet()
+        self._connection: sqlite3.Connection | None = None
+        if path is None or not path.exists():
+            return
+        try:
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            self._connection = connection
+            (mark,) = connection.execute("SELECT max(stop) FROM blocks").fetchone()
+            (created,) = connection.execute("SELECT sum(stop - start) FROM created").fetchone()
+            self.mark, self.created = mark or 0, created or 0
+            for (position,) in connection.execute("SELECT position FROM outcomes WHERE redo = 0 ORDER BY position"):
+                self._others.add(position)
+        except sqlite3.Error as error:
+            self.close()
+            raise OSError(0, f"the journal cannot be read: {error}") from None
+
+    def of(self, position: int) -> Past | None:
+        """Return what became of a row, None where it was created or never came.
+
+        Args:
+            position: Its position.
+        """
+        if position not in self._others or self._connection is None:
+            return None
+        query = "SELECT status, record_id, error_code FROM outcomes WHERE position = ?"
+        row = self._connection.execute(query, (position,)).fetchone()
+        return None if row is None else Past(row[0], row[1] or "", row[2] or "")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

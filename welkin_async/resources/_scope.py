@@ -1,0 +1,176 @@
+"""Where a request starts from: the session's options, and the path parameters known so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypedDict
+from uuid import UUID
+
+import attrs
+from yarl import URL
+
+from welkin_async.codec import Codec
+from welkin_async.errors import InvalidInputError
+from welkin_async.request import Answer, Operation, Request, Streamed, StreamError, encode_query, encode_segment
+
+__all__ = ["CallOptions", "Defaults", "Key", "PageQuery", "Scope", "Sender", "SortedQuery"]
+
+Key = str | UUID
+"""An id or another key of a record, as text or UUID; it is percent-encoded on its way."""
+
+
+class CallOptions(TypedDict, total=False):
+    """What every call takes beside its own arguments.
+
+    Attributes:
+        timeout: Seconds an attempt may wait for the server, instead of the session's.
+        max_attempts: How many attempts in all, instead of the session's.
+    """
+
+    timeout: float
+    max_attempts: int
+
+
+class PageQuery(CallOptions, total=False):
+    """What every list in numbered pages takes.
+
+    Attributes:
+        page: The number of the page to begin with, from 0.
+        size: Records per page; the server's default is 20.
+        prefetch: How many pages may be requested, or held unread, at once; 1, one after the other, by default. The
+            order of the records is the same.
+        limit: Records to be had in all, with no more pages requested than that takes; all by default.
+    """
+
+    page: int
+    size: int
+    prefetch: int
+    limit: int
+
+
+class SortedQuery(PageQuery, total=False):
+    """What every list in numbered pages takes that can be sorted.
+
+    Attributes:
+        sort: ``field,asc`` or ``field,desc``.
+    """
+
+    sort: str
+
+
+@attrs.frozen
+class Defaults:
+    """The options of a session's calls, which ``with_options`` replaces.
+
+    Attributes:
+        timeout: Seconds an attempt may wait for the server.
+        max_attempts: How many attempts in all.
+        max_wait: Seconds the server's throttling may hold a call back; None for no bound.
+    """
+
+    timeout: float
+    max_attempts: int
+    max_wait: float | None
+
+
+class Sender(Protocol):
+    """What a scope sends through: an open transport."""
+
+    async def send(self, request: Request) -> Answer:
+        """Send a request until it is answered for good."""
+        ...
+
+
+@attrs.frozen(eq=False)
+class Scope:
+    """A place in the API: where to send, with which options, and the path parameters known so far.
+
+    Attributes:
+        sender: Returns the open transport, or raises `SessionError`.
+        codec: Encodes bodies.
+        base_url: Scheme and host.
+        params: Path parameters by name, percent-encoded.
+        defaults: Options of calls that give none.
+    """
+
+    sender: Callable[[], Sender]
+    codec: Codec
+    base_url: str
+    params: Mapping[str, str] = attrs.field(repr=False)
+    defaults: Defaults
+
+    def within(self, **params: Key) -> Scope:
+        """Return the scope one level down.
+
+        Args:
+            params: Further path parameters, not encoded.
+
+        Raises:
+            InvalidInputError: one is empty, ``.`` or ``..``.
+        """
+        encoded = {name: encode_segment(value, name) for name, value in params.items()}
+        return attrs.evolve(self, params={**self.params, **encoded})
+
+    def request(
+        self,
+        operation: Operation,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **params: Key,
+    ) -> Request:
+        """Put a request together; nothing is sent yet.
+
+        Args:
+            operation: What it is.
+            body: What to send as JSON; None for no body.
+            query: Query parameters by wire name.
+            options: `CallOptions`.
+            params: The path parameters the scope does not know, not encoded.
+
+        Raises:
+            InvalidInputError: a parameter, the query or the body cannot be sent.
+        """
+        known = self.params
+        if params:
+            known = {**known, **{name: encode_segment(value, name) for name, value in params.items()}}
+        url = self.base_url + operation.path(known)
+        if query:
+            text = encode_query(query)
+            if text:
+                url = f"{url}?{text}"
+        options = options or {}
+        defaults = self.defaults
+        if not 0 < options.get("timeout", defaults.timeout) < float("inf"):
+            raise InvalidInputError("a number of seconds above 0", ("timeout",))
+        if options.get("max_attempts", defaults.max_attempts) < 1:
+            raise InvalidInputError("at least 1: the first attempt counts too", ("max_attempts",))
+        return Request(
+            operation,
+            URL(url, encoded=True),
+            None if body is None else self.codec.encode(body),
+            options.get("timeout", defaults.timeout),
+            options.get("max_attempts", defaults.max_attempts),
+            defaults.max_wait,
+        )
+
+    async def send(self, operation: Operation, **arguments: Any) -> Answer:
+        """Put a request together and send it; arguments as for `request`."""
+        sender: Sender = self.sender()
+        return await sender.send(self.request(operation, **arguments))
+
+    async def transfer(self, operation: Operation, stream: Streamed, **arguments: Any) -> Answer:
+        """Put a request together whose body passes through a stream, and send it; arguments as for `request`.
+
+        Raises:
+            OSError: the stream's own end failed, such as the disk.
+        """
+        sender: Sender = self.sender()
+        request = self.request(operation, **arguments)
+        request.stream, stream.request = stream, request
+        try:
+            return await sender.send(request)
+        except StreamError as error:
+            cause = error.cause
+        raise cause
