@@ -209,6 +209,7 @@ class TokenCache:
         self._budget = _budgets.setdefault(self._key, RefreshBudget())
         self._token: Token | None = None
         self._refused: str | None = None
+        self._refused_fresh = False
         self._failure: RequestError | None = None
         self._flight: asyncio.Task[None] | None = None
         self._closed = False
@@ -256,6 +257,26 @@ class TokenCache:
         self._refused = token.value
         if self._token is token:
             self._token = None
+
+    def prove(self, token: Token) -> None:
+        """Note that the server accepted a token: what failed before is forgotten."""
+        token.proved = True
+        self._refused_fresh = False
+        self._budget.succeeded()
+
+    def refuse(self, token: Token, error: RequestError) -> None:
+        """Drop a token that was refused although it is fresh, and remember that before the next is asked for.
+
+        Args:
+            token: The token; a newer one stays.
+            error: What callers are told until then.
+        """
+        if self._token is token:
+            self._token = None
+            self._refused = token.value
+            self._refused_fresh = True
+            self._failure = error
+            self._budget.failed(self._clock())
 
     async def aclose(self) -> None:
         """Cancel the flight and wait for its end."""
@@ -309,7 +330,8 @@ class TokenCache:
             self._failure = TokenUnavailableError(reason, request=CREATE_TOKEN.line)
             self._budget.failed(self._clock())
             return
-        self._budget.succeeded()
+        if not self._refused_fresh:  # else only a token that is accepted ends the memory of those that were not
+            self._budget.succeeded()
         kept = StoredToken(token.value, life=token.life, wall=self._wall(), monotonic=token.received_at)
         try:
             await self._store.save(self._key, kept)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-import attrs
-
 from welkin_async.codec import JSON
 from welkin_async.errors import InvalidInputError, PagingError
 
@@ -53,11 +51,11 @@ class PageStyle(Protocol):
         ...
 
 
-@attrs.frozen
 class _Spring:
     """``content`` with the page's facts beside it, at the top or inside ``data``."""
 
-    inside: str | None = None
+    def __init__(self, inside: str | None = None) -> None:
+        self.inside = inside
 
     def read(self, data: Mapping[str, JSON]) -> Stated | None:
         """Take the answer apart; metadata move between recordings, so each key is looked up by name."""

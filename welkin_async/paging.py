@@ -17,7 +17,9 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Generator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
 
 from welkin_async.errors import InvalidInputError, PagingError
 from welkin_async.page_styles import (
@@ -32,16 +34,11 @@ from welkin_async.page_styles import (
     Walk,
 )
 from welkin_async.record import Record
-from welkin_async.walking import (
-    FetchFollowed,
-    FetchNumbered,
-    FollowedPages,
-    Items,
-    NumberedPages,
-    Page,
-    Pages,
-    read_page,
-)
+from welkin_async.request import Answer
+
+if TYPE_CHECKING:
+    from welkin_async.models.pages import ExportCursor, MetaInfo, SpringPage, TokenMeta
+    from welkin_async.walking import FetchFollowed, FetchNumbered, FollowedPages, Items, NumberedPages, Pages
 
 __all__ = [
     "ANY_STYLE",
@@ -58,6 +55,41 @@ __all__ = [
 ]
 
 R = TypeVar("R", bound=Record)
+
+
+@attrs.frozen(repr=False)
+class Page(Generic[R]):
+    """One page of a list.
+
+    Attributes:
+        items: The records.
+        number: The page's number, from 0.
+        total_elements: How many records the server says there are, or None where it does not say.
+        total_pages: How many pages the server says there are, or None.
+        last: Whether it is the last.
+        answer: Status, headers and raw data of the answer.
+        cursor: Where to read on after this page: chat's page token, an export's cursor; None where there is no more
+            or pages are numbered. Of a page cut short by ``limit``: where that page itself began.
+    """
+
+    items: tuple[R, ...]
+    number: int
+    total_elements: int | None
+    total_pages: int | None
+    last: bool
+    answer: Answer
+    cursor: str | None = None
+
+    @property
+    def meta(self) -> SpringPage | MetaInfo | TokenMeta | ExportCursor:
+        """All that the answer states of its page, in the record of its style."""
+        from welkin_async.models.pages import meta_of
+
+        return meta_of(self.answer)
+
+    def __repr__(self) -> str:
+        """Show counts alone."""
+        return f"<Page {self.number} with {len(self.items)} items>"
 
 
 class _Walkable(Generic[R]):
@@ -84,6 +116,8 @@ class _Walkable(Generic[R]):
             RequestError: a page could not be had.
             PagingError: the server contradicts itself; see `page_styles`.
         """
+        from welkin_async.walking import Items
+
         return Items(self.pages())
 
     def pages(self) -> Pages[R]:
@@ -144,6 +178,8 @@ class Pager(_Walkable[R]):
         self._prefetch = prefetch
 
     def _begin(self) -> NumberedPages[R]:
+        from welkin_async.walking import NumberedPages
+
         return NumberedPages(
             self._fetch, self._style, self._record, self._first, self._prefetch, self._limit, self._out
         )
@@ -155,6 +191,8 @@ class Pager(_Walkable[R]):
             RequestError: the page could not be had.
             PagingError: the server does not say.
         """
+        from welkin_async.walking import read_page
+
         stated = read_page(self._style, await self._fetch(0, 1))
         if stated.total_elements is None:
             raise PagingError("the server does not say how many records there are")
@@ -195,6 +233,8 @@ class TokenPager(_Walkable[R]):
         self._beside = beside_token
 
     def _begin(self) -> FollowedPages[R]:
+        from welkin_async.walking import FollowedPages
+
         return FollowedPages(self._fetch, TokenWalk(self._query, self._beside), self._record, self._limit)
 
 
@@ -223,4 +263,6 @@ class CursorPager(_Walkable[R]):
         self._query = query
 
     def _begin(self) -> FollowedPages[R]:
+        from welkin_async.walking import FollowedPages
+
         return FollowedPages(self._fetch, CursorWalk(self._query), self._record, self._limit)

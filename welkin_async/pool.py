@@ -13,7 +13,7 @@ from yarl import URL
 
 from welkin_async._version import __version__
 from welkin_async.request import Streamed, StreamError
-from welkin_async.settings import Settings
+from welkin_async.settings import Settings, checked_proxy
 
 __all__ = ["Pool", "Reply", "socket_allowance"]
 
@@ -181,6 +181,7 @@ def _proxy(settings: Settings) -> URL | None:
     if settings.trust_env:
         base = URL(settings.base_url)
         proxy = urllib.request.getproxies().get(base.scheme)
-        if proxy and base.host and not urllib.request.proxy_bypass(base.host):
-            return URL(proxy)
+        # NO_PROXY may name the port too.
+        if proxy and not urllib.request.proxy_bypass(f"{base.host}:{base.port}"):
+            return URL(checked_proxy(proxy if "://" in proxy else f"http://{proxy}"))
     return None

@@ -162,6 +162,7 @@ class Request:
         timeout: Seconds an attempt may wait for the server; None for the session's setting.
         max_attempts: How many attempts in all; None for the session's setting.
         max_wait: How many seconds the server's throttling may hold it back; None for no bound.
+        held: For how many seconds the server's throttling has held it back so far.
         attempts: How many requests went out on the wire so far.
         on_wire: Whether one is out now.
         unknown: Whether an attempt ended unknown; then "not there" no longer means "never done".
@@ -175,6 +176,7 @@ class Request:
     timeout: float | None = None
     max_attempts: int | None = None
     max_wait: float | None = None
+    held: float = 0.0
     attempts: int = 0
     on_wire: bool = False
     unknown: bool = False

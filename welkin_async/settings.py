@@ -98,6 +98,8 @@ class Settings:
                     f"{name} is missing: pass {name}= to Welkin, or set the variable WELKIN_{name.upper()}"
                 )
         values["base_url"] = _checked_base(values["base_url"])
+        if "proxy" in values:
+            values["proxy"] = checked_proxy(values["proxy"])
         if "max_wait" in given and given["max_wait"] is None:
             values["max_wait"] = None
         settings = cls(**values)
@@ -129,6 +131,24 @@ def _checked_base(base_url: str) -> str:
     if url.scheme == "http" and not _is_loopback(url.host):
         raise ConfigurationError("base_url must be https; http is for a server on this machine only (WELKIN_BASE_URL)")
     return str(url.origin())
+
+
+def checked_proxy(proxy: str) -> str:
+    """Return a proxy's URL, refusing what is none.
+
+    Args:
+        proxy: Such as ``http://proxy.hospital.example:3128``, with a user and password where it wants them.
+
+    Raises:
+        ConfigurationError: it is no http or https URL with a host; the text does not quote it.
+    """
+    try:
+        url = URL(proxy)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigurationError("proxy is a URL, such as http://proxy.example:3128 (argument proxy=, or HTTPS_PROXY)")
+    return proxy
 
 
 def _is_loopback(host: str) -> bool:

@@ -142,20 +142,19 @@ class Transport:
             RequestError: see `errors` for which means what.
             SessionError: the session is closed, or belongs to another event loop.
         """
-        self._check_usable()
         failures = 0
         renewed = False
-        deadline = math.inf if request.max_wait is None else self._clock() + request.max_wait
         while True:
+            self._check_usable()  # again, for a session that was closed during a back-off
             try:
-                outcome = await self._attempt(request, deadline)
+                outcome = await self._attempt(request)
             except TokenUnavailableError as error:
                 failures += 1
-                if request.last or failures >= self._most_attempts(request):
+                asked = min(error.retry_after or 0.0, LONGEST_PAUSE)
+                if request.last or failures >= self._most_attempts(request) or asked > self._patience(request):
                     raise
-                pause = min(error.retry_after or 0.0, LONGEST_PAUSE) + backoff(failures)
-                if self._clock() + (error.retry_after or 0.0) > deadline:
-                    raise
+                request.held += asked
+                pause = asked + backoff(failures)
             else:
                 verdict = outcome.verdict
                 if verdict is Verdict.DONE:
@@ -181,12 +180,21 @@ class Transport:
         if asyncio.get_running_loop() is not self._loop:
             raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
 
-    async def _enter(self, request: Request, deadline: float) -> int:
+    def _patience(self, request: Request) -> float:
+        """Return for how many seconds the server's throttling may still hold a request back."""
+        return math.inf if request.max_wait is None else request.max_wait - request.held
+
+    async def _enter(self, request: Request) -> int:
         """Wait at the gate."""
+        began = self._clock()
+        throttled = self.limiter.throttled(began)
         try:
-            return await self._admission.enter(deadline)
+            return await self._admission.enter(began + self._patience(request))
         except Held as held:
             retry_after = held.retry_after
+        finally:
+            if throttled:
+                request.held += self._clock() - began
         raise RateLimitedError(
             "the server asked for a longer wait than this call allows",
             request=request.operation.line,
@@ -199,7 +207,7 @@ class Transport:
 
     def _repeatable(self, request: Request, verdict: Verdict, failures: int) -> bool:
         """Decide whether another attempt is allowed after a failure."""
-        if request.last or failures >= self._most_attempts(request):
+        if request.last or failures >= self._most_attempts(request) or self._closed:
             return False
         if verdict is Verdict.NOT_SENT:
             return True
@@ -224,14 +232,14 @@ class Transport:
         assert reply is not None
         return Answer(reply.status, reply.headers, outcome.data, request.attempts, request.operation.line)
 
-    async def _attempt(self, request: Request, deadline: float) -> _Outcome:
+    async def _attempt(self, request: Request) -> _Outcome:
         """Make one request on the wire as soon as token and gate allow, and judge how it ended."""
         while True:
             token = self.tokens.current() or await self.tokens.get()
             ticket = self._admission.try_enter()
             if ticket:
                 break
-            ticket = await self._enter(request, deadline)
+            ticket = await self._enter(request)
             now_current = self.tokens.current()
             if now_current is not None:
                 token = now_current
@@ -255,6 +263,8 @@ class Transport:
             self._report(request, token, ticket, outcome)
         except BaseException:
             request.unknown = True  # a caller's cancellation says nothing about what the server did
+            cut_off = _Outcome(Verdict.UNKNOWN, "the call was cancelled")
+            self._observe(request.operation.line, request.attempts, cut_off, started, request.body, request.stream)
             raise
         finally:
             request.on_wire = False
@@ -288,7 +298,7 @@ class Transport:
                 reply = await self._pool.transfer(method, url, stream, headers, timeout)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             if self._closed:
-                raise SessionError("the session was closed while a request was out") from None
+                return _Outcome(Verdict.UNKNOWN, "the session was closed while the request was out")
             if isinstance(error, RuntimeError):
                 raise
             verdict, reason = judge_error(error)
@@ -336,7 +346,8 @@ class Transport:
         if outcome.reply is not None:
             self.limiter.passed(ticket, now)
         if verdict is Verdict.DONE:
-            token.proved = True
+            if not token.proved:
+                self.tokens.prove(token)
         elif verdict is Verdict.UNKNOWN:
             request.unknown = True
 
@@ -372,7 +383,7 @@ class Transport:
             except Exception as error:
                 _log.error("the on_attempt hook failed (%s)", type(error).__name__)
 
-    def _error(self, request: Request, outcome: _Outcome) -> RequestError:
+    def _error(self, request: Request, outcome: _Outcome) -> RequestError | SessionError:
         """Build the error for an attempt that was the last."""
         operation, verdict, status = request.operation, outcome.verdict, outcome.status
         body = None if outcome.reply is None else outcome.reply.body
@@ -387,13 +398,18 @@ class Transport:
             assert status is not None
             return rejection(status)(outcome.reason, **common)
         if verdict is Verdict.UNAUTHORIZED:
-            return AuthenticationError("the server refused the token (401)", **common)
+            refusal = AuthenticationError("the server refused the token (401)", **common)
+            if outcome.token is not None and not outcome.token.proved:
+                self.tokens.refuse(outcome.token, refusal)
+            return refusal
         if verdict is Verdict.THROTTLED:
             return RateLimitedError(outcome.reason, retry_after=self.limiter.closed_for(self._clock()), **common)
         if verdict is Verdict.NOT_SENT and not (request.unknown and operation.repeat is not Repeat.SAFE):
             return ConnectError(outcome.reason, **common)
         if operation.repeat is not Repeat.SAFE:
             return OutcomeUnknownError(outcome.reason, **common)
+        if self._closed and status is None:
+            return SessionError(f"{outcome.reason}; it is safe to repeat")
         if status is None:
             return ConnectionLostError(outcome.reason, **common)
         return (DecodeError if 200 <= status < 300 else ServerError)(outcome.reason, **common)
