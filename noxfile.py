@@ -31,7 +31,9 @@ def present(version: str) -> bool:
 def tests(session: nox.Session) -> None:
     """Run the tests in development mode, with every warning an error."""
     session.install("-e", EXTRAS, *group("test"))
-    session.run("python", "-X", "dev", "-W", "error", "-m", "pytest", *session.posargs)
+    # What `python -X dev -W error` does, for the processes that share the work as well.
+    strict = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
+    session.run("python", "-m", "pytest", "--numprocesses", "4", *session.posargs, env=strict)
 
 
 @nox.session
@@ -63,3 +65,17 @@ def bench(session: nox.Session) -> None:
     """Compare speed side by side with what one would write by hand, and with other clients."""
     session.install("-e", EXTRAS, *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Call every operation of the API's catalogue on a real socket, and print what is covered."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "tests.contract", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Import 200 000 rows under faults of every kind, killed twenty times, and count what is on the server."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "tests.soak", *(session.posargs or ["--rows", "200000", "--kills", "20"]))

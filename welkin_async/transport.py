@@ -8,84 +8,33 @@ before the token is there, so nothing has to be asked for twice.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-from typing import Any
 
 import aiohttp
-import attrs
 from multidict import CIMultiDict, istr
 from yarl import URL
 
 from welkin_async.admission import Admission, Held
+from welkin_async.attempts import Attempt, Ending, Observer, error_of, understand
 from welkin_async.auth import CREATE_TOKEN, Token, TokenCache, token_life
-from welkin_async.codec import JSON, Codec
+from welkin_async.codec import Codec
 from welkin_async.errors import (
     AuthenticationError,
-    ConnectError,
-    ConnectionLostError,
-    DecodeError,
-    OutcomeUnknownError,
     RateLimitedError,
     RequestError,
-    RequestLine,
-    ServerError,
     SessionError,
     TokenUnavailableError,
-    error_items,
-    rejection,
 )
 from welkin_async.limits import LONGEST_PAUSE, Limiter
-from welkin_async.pool import Pool, Reply, socket_allowance
-from welkin_async.request import Answer, Repeat, Request, Shape, Streamed, encode_segment
+from welkin_async.pool import Pool, socket_allowance
+from welkin_async.request import Answer, Repeat, Request, Streamed, encode_segment
 from welkin_async.retries import Verdict, backoff, judge_error, judge_status, parse_retry_after
 from welkin_async.settings import Settings
 
 __all__ = ["Attempt", "Transport"]
 
-_log = logging.getLogger("welkin_async")
-
 _AUTHORIZATION, _CONTENT_TYPE = istr("Authorization"), istr("Content-Type")
 _TOKEN_TIMEOUT = 30.0
-
-
-@attrs.frozen
-class Attempt:
-    """One request on the wire, for a metrics hook. Holds nothing that identifies a person.
-
-    Attributes:
-        request: Method, path template, operation.
-        number: Which request of its call this was, from 1.
-        verdict: How it ended, such as ``done`` or ``throttled``.
-        status: The HTTP status, or None where there was no answer.
-        seconds: From sending to the end of the answer.
-        sent: Bytes of the request's body.
-        received: Bytes of the answer's body.
-    """
-
-    request: RequestLine
-    number: int
-    verdict: str
-    status: int | None
-    seconds: float
-    sent: int
-    received: int
-
-
-@attrs.define
-class _Outcome:
-    """How an attempt ended."""
-
-    verdict: Verdict
-    reason: str = ""
-    reply: Reply | None = attrs.field(default=None, repr=False)
-    data: JSON = attrs.field(default=None, repr=False)
-    retry_after: float | None = None
-    token: Token | None = None
-
-    @property
-    def status(self) -> int | None:
-        return None if self.reply is None else self.reply.status
 
 
 class Transport:
@@ -119,7 +68,7 @@ class Transport:
         self._headers_of: Token | None = None
         self._bare_headers: CIMultiDict[str] = CIMultiDict()
         self._body_headers: CIMultiDict[str] = CIMultiDict()
-        self._on_attempt = settings.on_attempt
+        self._observer = Observer(settings.on_attempt, self._clock)
         self._closed = False
 
     async def aclose(self) -> None:
@@ -213,7 +162,7 @@ class Transport:
             return True
         return verdict is Verdict.UNKNOWN and request.operation.repeat is Repeat.SAFE
 
-    def _renew(self, request: Request, outcome: _Outcome, renewed: bool) -> bool:
+    def _renew(self, request: Request, outcome: Ending, renewed: bool) -> bool:
         """Drop a refused token so that the next attempt fetches another; once, and never one that was not yet good."""
         token = outcome.token
         if renewed or request.last or token is None or not token.proved:
@@ -222,17 +171,17 @@ class Transport:
         return True
 
     @staticmethod
-    def _gone(request: Request, outcome: _Outcome) -> bool:
+    def _gone(request: Request, outcome: Ending) -> bool:
         """Tell whether a repeated DELETE met the 404 that its lost first attempt brought about."""
         return request.unknown and outcome.status == 404 and request.operation.method == "DELETE"
 
     @staticmethod
-    def _answer(request: Request, outcome: _Outcome) -> Answer:
+    def _answer(request: Request, outcome: Ending) -> Answer:
         reply = outcome.reply
         assert reply is not None
         return Answer(reply.status, reply.headers, outcome.data, request.attempts, request.operation.line)
 
-    async def _attempt(self, request: Request) -> _Outcome:
+    async def _attempt(self, request: Request) -> Ending:
         """Make one request on the wire as soon as token and gate allow, and judge how it ended."""
         while True:
             token = self.tokens.current() or await self.tokens.get()
@@ -259,17 +208,17 @@ class Transport:
             )
             outcome.token = token
             if outcome.verdict is Verdict.DONE:
-                self._read(request.operation.answer, outcome)
+                understand(self.codec, request.operation.answer, outcome)
             self._report(request, token, ticket, outcome)
         except BaseException:
             request.unknown = True  # a caller's cancellation says nothing about what the server did
-            cut_off = _Outcome(Verdict.UNKNOWN, "the call was cancelled")
-            self._observe(request.operation.line, request.attempts, cut_off, started, request.body, request.stream)
+            cut_off = Ending(Verdict.UNKNOWN, "the call was cancelled")
+            self._observer.tell(request.operation.line, request.attempts, cut_off, started, _size(request))
             raise
         finally:
             request.on_wire = False
             self._admission.leave(ticket)
-        self._observe(request.operation.line, request.attempts, outcome, started, request.body, request.stream)
+        self._observer.tell(request.operation.line, request.attempts, outcome, started, _size(request))
         return outcome
 
     def _headers(self, token: Token, body: bytes | None) -> CIMultiDict[str]:
@@ -289,7 +238,7 @@ class Transport:
         headers: CIMultiDict[str],
         timeout: float,
         stream: Streamed | None = None,
-    ) -> _Outcome:
+    ) -> Ending:
         """Exchange once and judge by exception and status; the body is read but not yet understood."""
         try:
             if stream is None:
@@ -298,45 +247,19 @@ class Transport:
                 reply = await self._pool.transfer(method, url, stream, headers, timeout)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             if self._closed:
-                return _Outcome(Verdict.UNKNOWN, "the session was closed while the request was out")
+                return Ending(Verdict.UNKNOWN, "the session was closed while the request was out")
             if isinstance(error, RuntimeError):
                 raise
             verdict, reason = judge_error(error)
-            return _Outcome(verdict, reason)
+            return Ending(verdict, reason)
         status = reply.status
         if 200 <= status < 300:
-            return _Outcome(Verdict.DONE, "", reply)
+            return Ending(Verdict.DONE, "", reply)
         retry_after = parse_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
         verdict = judge_status(status, retry_after=retry_after)
-        return _Outcome(verdict, f"the server answered {status}", reply, None, retry_after)
+        return Ending(verdict, f"the server answered {status}", reply, None, retry_after)
 
-    def _read(self, shape: Shape, outcome: _Outcome) -> None:
-        """Parse the body of a 2xx; one that is not what the operation answers with leaves the outcome unknown."""
-        assert outcome.reply is not None
-        body = outcome.reply.body
-        if shape is Shape.NOTHING or shape is Shape.BYTES:
-            return
-        if not body.strip():
-            if shape is not Shape.ANY:
-                outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the answer's body is empty"
-            return
-        try:
-            data = self.codec.loads(body)
-        except ValueError:
-            outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the answer's body is not JSON"
-            return
-        if shape is Shape.RECORD:
-            fits = isinstance(data, dict) and isinstance(data.get("id"), str)
-        elif shape is Shape.OBJECT:
-            fits = isinstance(data, dict)
-        else:
-            fits = shape is Shape.ANY or isinstance(data, list)
-        if fits:
-            outcome.data = data
-        else:
-            outcome.verdict, outcome.reason = Verdict.UNKNOWN, f"the answer's body is not {shape.value}"
-
-    def _report(self, request: Request, token: Token, ticket: int, outcome: _Outcome) -> None:
+    def _report(self, request: Request, token: Token, ticket: int, outcome: Ending) -> None:
         """Tell the limiter and the token how it went."""
         verdict = outcome.verdict
         now = self._clock()
@@ -351,74 +274,17 @@ class Transport:
         elif verdict is Verdict.UNKNOWN:
             request.unknown = True
 
-    def _observe(
-        self,
-        line: RequestLine,
-        number: int,
-        outcome: _Outcome,
-        started: float,
-        body: bytes | None,
-        stream: Streamed | None = None,
-    ) -> None:
-        """Log the attempt and hand it to the hook; templates and numbers only."""
-        if self._on_attempt is None and not _log.isEnabledFor(logging.DEBUG):
-            return
-        seconds = self._clock() - started
-        verdict = outcome.verdict.value
-        _log.debug(
-            "%s %s: %s %s, attempt %d, %.1f ms",
-            line.method,
-            line.template,
-            outcome.status if outcome.reply is not None else "no answer:",
-            verdict,
-            number,
-            seconds * 1000.0,
-        )
-        if self._on_attempt is not None:
-            received = 0 if outcome.reply is None else len(outcome.reply.body) + outcome.reply.streamed
-            sent = len(body or b"") if stream is None else stream.sent
-            attempt = Attempt(line, number, verdict, outcome.status, seconds, sent, received)
-            try:
-                self._on_attempt(attempt)
-            except Exception as error:
-                _log.error("the on_attempt hook failed (%s)", type(error).__name__)
-
-    def _error(self, request: Request, outcome: _Outcome) -> RequestError | SessionError:
-        """Build the error for an attempt that was the last."""
-        operation, verdict, status = request.operation, outcome.verdict, outcome.status
-        body = None if outcome.reply is None else outcome.reply.body
-        common: dict[str, Any] = {
-            "request": operation.line,
-            "status": status,
-            "errors": self._items(body) if status is not None and not 200 <= status < 300 else (),
-            "body": body,
-            "attempts": request.attempts,
-        }
-        if verdict is Verdict.REJECTED:
-            assert status is not None
-            return rejection(status)(outcome.reason, **common)
-        if verdict is Verdict.UNAUTHORIZED:
-            refusal = AuthenticationError("the server refused the token (401)", **common)
-            if outcome.token is not None and not outcome.token.proved:
-                self.tokens.refuse(outcome.token, refusal)
-            return refusal
-        if verdict is Verdict.THROTTLED:
-            return RateLimitedError(outcome.reason, retry_after=self.limiter.closed_for(self._clock()), **common)
-        if verdict is Verdict.NOT_SENT and not (request.unknown and operation.repeat is not Repeat.SAFE):
-            return ConnectError(outcome.reason, **common)
-        if operation.repeat is not Repeat.SAFE:
-            return OutcomeUnknownError(outcome.reason, **common)
-        if self._closed and status is None:
+    def _error(self, request: Request, outcome: Ending) -> RequestError | SessionError:
+        """Build the error for an attempt that was the last, and see that a token that was refused is not kept."""
+        if self._closed and outcome.status is None and request.operation.repeat is Repeat.SAFE:
             return SessionError(f"{outcome.reason}; it is safe to repeat")
-        if status is None:
-            return ConnectionLostError(outcome.reason, **common)
-        return (DecodeError if 200 <= status < 300 else ServerError)(outcome.reason, **common)
-
-    def _items(self, body: bytes | None) -> tuple[Any, ...]:
-        try:
-            return error_items(self.codec.loads(body or b""))
-        except ValueError:
-            return ()
+        if outcome.verdict is Verdict.THROTTLED:
+            outcome.retry_after = self.limiter.closed_for(self._clock())
+        error = error_of(self.codec, request, outcome)
+        token = outcome.token
+        if outcome.verdict is Verdict.UNAUTHORIZED and token is not None and not token.proved:
+            self.tokens.refuse(token, error)
+        return error
 
     async def _fetch_token(self) -> Token:
         """Ask for a token, once: without slot or rate, and without a retry, which is the callers'."""
@@ -429,8 +295,8 @@ class Transport:
         timeout = min(self.settings.timeout, _TOKEN_TIMEOUT)
         outcome = await self._exchange(CREATE_TOKEN.method, self._token_url, body, headers, timeout)
         if outcome.verdict is Verdict.DONE:
-            self._read(CREATE_TOKEN.answer, outcome)
-        self._observe(line, 1, outcome, started, body)
+            understand(self.codec, CREATE_TOKEN.answer, outcome)
+        self._observer.tell(line, 1, outcome, started, len(body))
         status = outcome.status
         if outcome.verdict is Verdict.DONE and outcome.reply is not None:
             value = outcome.data.get("token")
@@ -448,3 +314,8 @@ class Transport:
             attempts=1,
             retry_after=outcome.retry_after,
         )
+
+
+def _size(request: Request) -> int:
+    """Return how many bytes of a request's body went out."""
+    return len(request.body or b"") if request.stream is None else request.stream.sent

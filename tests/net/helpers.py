@@ -68,7 +68,20 @@ class Hang:
     """Answers nothing and leaves the connection open."""
 
 
-Reaction = bytes | Reset | Close | Hang
+class Trickle:
+    """Sends a head at once, then a byte now and then.
+
+    Args:
+        head: What is sent at once.
+        every: Seconds between two bytes.
+    """
+
+    def __init__(self, head: bytes, every: float) -> None:
+        self.head = head
+        self.every = every
+
+
+Reaction = bytes | Reset | Close | Hang | Trickle
 Behaviour = Callable[[Seen], Reaction | Awaitable[Reaction]]
 
 
@@ -90,11 +103,15 @@ def record(**more: Any) -> bytes:
 class RawServer:
     """A server on loopback that does what it is told with each request and keeps what it read.
 
-    Token calls are answered with a token unless `tokens` is False.
+    Token calls are answered with a token unless `tokens` is False. A greeting is sent to whoever connects, and nothing
+    is read then.
     """
 
-    def __init__(self, behaviour: Behaviour, *, tokens: bool = True, token: str = "t0ken") -> None:
+    def __init__(
+        self, behaviour: Behaviour, *, tokens: bool = True, token: str = "t0ken", greeting: bytes = b""
+    ) -> None:
         self.behaviour = behaviour
+        self.greeting = greeting
         self.tokens = tokens
         self.token = token
         self.seen: list[Seen] = []
@@ -148,6 +165,10 @@ class RawServer:
             writer.transport.abort()
 
     async def _one(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        if self.greeting:
+            writer.write(self.greeting)
+            await writer.drain()
+            return False
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.split("\r\n")
         method, target, _ = first.split(" ")
@@ -168,6 +189,12 @@ class RawServer:
             return True
         if isinstance(reaction, Hang):
             await asyncio.sleep(60)
+        if isinstance(reaction, Trickle):
+            writer.write(reaction.head)
+            for _ in range(1000):
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(reaction.every)
         if isinstance(reaction, Reset):
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

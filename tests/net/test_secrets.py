@@ -109,7 +109,7 @@ def rows(patient: str) -> Iterator[CdtRow]:
 FAULTS: list[dict[str, Any]] = [
     {"kind": FaultKind.RESET_BEFORE},
     {"kind": FaultKind.RESET_AFTER},
-    {"kind": FaultKind.STALL_AFTER, "delay": 0.3},
+    {"kind": FaultKind.STALL_AFTER, "delay": 0.15},
     {"kind": FaultKind.TRUNCATED},
     {"kind": FaultKind.GARBAGE},
     {"kind": FaultKind.EMPTY},
@@ -132,7 +132,7 @@ async def test_a_broad_scenario(
     attempts: list[Attempt] = []
     async with Sandbox(secret_key=SECRET) as server:
         welkin = await connect(
-            server, secret_key=SECRET, timeout=0.2, max_attempts=2, on_attempt=attempts.append
+            server, secret_key=SECRET, timeout=0.1, max_attempts=2, on_attempt=attempts.append
         ).open()
         fields: dict[str, Any] = {
             "first_name": NAME, "last_name": SURNAME, "email": EMAIL, "phone": PHONE, "external_id": KEY,

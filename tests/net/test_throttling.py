@@ -127,8 +127,8 @@ async def test_the_callers_own_rate(server: Sandbox, patient: str) -> None:
     assert count / seconds <= rate * 1.15
     assert count / seconds >= rate * 0.8
     arrived = [entry.arrived for entry in server.stats.log if entry.operation == "patients.get"]
-    # Not in bursts: over any quarter of a second about a quarter of the rate, with what a late timer may make good.
-    assert max(sum(1 for other in arrived if each <= other < each + 0.25) for each in arrived) <= 0.25 * rate + 8
+    # Not in bursts: no quarter of a second sees much more than its share, were the timers late.
+    assert max(sum(1 for other in arrived if each <= other < each + 0.25) for each in arrived) <= 0.25 * rate + 20
 
 
 async def test_the_callers_own_concurrency(server: Sandbox, patient: str) -> None:

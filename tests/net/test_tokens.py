@@ -56,7 +56,7 @@ async def test_a_thousand_tasks_on_a_cold_cache_ask_once(server: Sandbox, patien
 
 @pytest.mark.slow
 async def test_tokens_that_expire_in_the_middle_of_an_import() -> None:
-    life, workers, count = 2.0, 150, 4000
+    life, workers, count = 2.0, 150, 3200
     async with Sandbox(token_life=life, latency=0.1) as server, connect(server) as welkin:
         patient = server.store.add_patient()["id"]
         started = time.monotonic()
@@ -168,7 +168,7 @@ async def test_a_fresh_token_that_is_refused_does_not_lock_the_session_out() -> 
         issuer.good = {"t2"}
         with pytest.raises(AuthenticationError):
             await welkin.patients.get("x")
-        await asyncio.sleep(2.2)
+        await asyncio.sleep(1.3)
         assert (await welkin.patients.get("x")).id == "r1"
         assert issuer.issued == 2
 
@@ -205,7 +205,7 @@ async def test_an_import_whose_tokens_are_refused_midway_stops(server: Sandbox, 
 
     def source() -> Any:
         nonlocal pulled
-        for row in rows(patient, 100_000):
+        for row in rows(patient, 10_000):
             pulled += 1
             if pulled == 500:
                 server.refuse_tokens = True
@@ -243,7 +243,8 @@ async def test_the_memory_of_a_refusal_ends(server: Sandbox, patient: str) -> No
                 with pytest.raises(AuthenticationError):
                     await welkin.patients.get(patient)
             assert server.stats.token_requests == asked
-            await asyncio.sleep(1.05)
+            if asked == 1:
+                await asyncio.sleep(1.05)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

@@ -130,7 +130,7 @@ def test_parameters_are_joined_in_order_and_none_leaves_no_trace() -> None:
         {"name": "Doe, Jane"},
         [None],
         b"x",
-        object(),
+        range(3),
         "\ud800",
         ["\ud800"],
         float("nan"),
