@@ -16,8 +16,8 @@ import attrs
 
 from welkin_async.codec import JSON
 from welkin_async.errors import PagingError
+from welkin_async.page import Page
 from welkin_async.page_styles import CursorWalk, PageStyle, Stated, TokenWalk, Walk
-from welkin_async.paging import Page
 from welkin_async.record import Record, decode_error, iter_records
 from welkin_async.request import Answer
 

@@ -41,6 +41,7 @@ PYTHON_TYPES = {
     "enum": str,
     "string E.164": str,
     "object": Mapping,
+    "CdtBody": Mapping,  # the customer's own fields: always a mapping
 }
 
 LINE = Operation("an.operation", "GET", "/{tenant}/{instance}/template")
@@ -103,7 +104,8 @@ def test_every_documented_field_has_its_type(model: str) -> None:
             assert type(value).__name__ == kind
         if kind.startswith("datetime"):
             moment = utc(sample_value(record, name))
-            assert (value, value.utcoffset()) == (moment, moment.utcoffset())
+            assert value == moment
+            assert str(value)[-6:] == str(moment)[-6:]  # the offset is kept
 
 
 def sample_value(record: Record, name: str) -> str:

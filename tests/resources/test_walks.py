@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from welkin_async import InvalidInputError, PagingError, RequestError, Welkin
+from welkin_async import InvalidInputError, Pager, PagingError, RequestError, Welkin
+from welkin_async.models.patients import Patient
 from welkin_async.walking import Pages
 
 from .slow_server import Patients, serving
@@ -22,6 +23,12 @@ def others() -> set[asyncio.Task[Any]]:
         for task in asyncio.all_tasks()
         if task is not asyncio.current_task() and "aiohttp" not in task.get_coro().cr_code.co_filename  # type: ignore[union-attr]
     }
+
+
+async def into(found: list[str], pager: Pager[Patient]) -> None:
+    """Keep what was read before an error."""
+    async for patient in pager:
+        found += [patient.id]
 
 
 async def turns(count: int) -> None:
@@ -113,10 +120,9 @@ async def test_an_error_of_a_page_comes_in_its_turn_and_leaves_no_task() -> None
 
     async with serving(handle) as welkin:
         before = others()
-        found = []
+        found: list[str] = []
         with pytest.raises(RequestError):
-            async for patient in welkin.patients.list(prefetch=4):
-                found.append(patient.id)
+            await into(found, welkin.patients.list(prefetch=4))
         assert found == patients.ids(5)
         await turns(2)
         assert others() == before
@@ -174,10 +180,9 @@ async def test_a_server_that_contradicts_itself_is_an_error(change: dict[str, An
     patients = Patients(9)
     patients.change = lambda number, page: {**page, **change} if number == 4 else page
     async with serving(patients) as welkin:
-        found = []
+        found: list[str] = []
         with pytest.raises(PagingError, match="GET /{tenant}/{instance}/patients: .*" + reason):
-            async for patient in welkin.patients.list(prefetch=prefetch):
-                found.append(patient.id)
+            await into(found, welkin.patients.list(prefetch=prefetch))
         assert found == patients.ids(4)
 
 
@@ -221,5 +226,7 @@ async def test_eight_pages_at_once_take_a_sixth_of_the_time() -> None:
 @pytest.mark.slow
 async def test_two_hundred_pages_at_fifty_milliseconds() -> None:
     one_by_one, at_once = await compare(200, 0.05)
-    print(f"one by one {one_by_one:.2f} s, eight at once {at_once:.2f} s, ratio {one_by_one / at_once:.1f}")
+    print(  # noqa: T201
+        f"one by one {one_by_one:.2f} s, eight at once {at_once:.2f} s, ratio {one_by_one / at_once:.1f}"
+    )
     assert at_once <= one_by_one / 6

@@ -42,8 +42,8 @@ class AssessmentRecord(Record):
         status: ``status``.
         answers: ``answers``.
         scoring: ``scoring``.
-        folder_id: ``folderId``; uuid (only null seen).
-        expiration_date: ``expirationDate``; datetime (only null seen).
+        folder_id: ``folderId``; an id; only null was seen.
+        expiration_date: ``expirationDate``; only null was seen.
         questions: ``questions``; object {answer key: question text}; empty until completed.
         resolved_cdt_values: ``resolvedCdtValues``.
         pfa: ``pfa``; true when sent to the patient (assumed from the vendor term).

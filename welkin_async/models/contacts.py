@@ -11,7 +11,8 @@ __all__ = ["Contact"]
 class Contact(Record):
     """A contact of a patient.
 
-    Weak. the 2026 documentation instead lists firstName, lastName, relationship, isPrimary.
+    Unconfirmed: the fields are those of a copy of the vendor's collection. The 2026 documentation has firstName,
+    lastName, relationship and isPrimary instead, which are then in ``extra``.
 
     Attributes:
         id: ``id``.

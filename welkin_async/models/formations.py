@@ -33,9 +33,9 @@ class CdtField(Record):
     Attributes:
         name: ``name``.
         type: ``type``.
-        formula: ``formula``; unknown (only null seen).
+        formula: ``formula``; of unknown type; only null was seen.
         dictionary: ``dictionary``; object {name, field} or null.
-        profile_data_type: ``profileDataType``; unknown (only null seen).
+        profile_data_type: ``profileDataType``; of unknown type; only null was seen.
         editable: ``editable``.
         searchable: ``searchable``.
         bulk_edit: ``bulkEdit``.
@@ -157,7 +157,7 @@ class AssessmentFormation(Record):
         scoring: ``scoring``; object {formula, groups[{name, title, formula, fields[{refCdtName,
             refCdtFieldName, type, scores[{score, answer}]}]}]}.
         programs: ``programs``; array of {program, phases[]}.
-        template: ``template``; unknown (only null seen).
+        template: ``template``; of unknown type; only null was seen.
         condition_settings: ``conditionSettings``; object {elements[{type, action, operation, name,
             conditions[{type, refCdtName, refCdtFieldName, value}]}], events[]} or null.
         display_type: ``displayType``.

@@ -120,8 +120,8 @@ class PatientProgram(Record):
 class Patient(Record):
     """A patient.
 
-    Keys grew over time (nric, *PhoneCapabilities from Aug 2022; accessCode, preferableInstancePhoneId by Oct
-    2023) and key order is not stable: ignore unknown keys, keep them readable.
+    More keys came with time: nric and the phone capabilities by August 2022, accessCode and preferableInstancePhoneId
+    by October 2023. What comes next is in ``extra``.
 
     Values seen, none of them closed sets:
 
@@ -163,9 +163,8 @@ class Patient(Record):
         zip: ``zip``.
         address_line1: ``addressLine1``.
         address_line2: ``addressLine2``.
-        timezone: ``timezone``; string (IANA name, legacy US/* names occur); the first documentation and the
-            2021 documentation print the key with a trailing space and one value with inner spaces: typographic
-            errors.
+        timezone: ``timezone``; an IANA name, of which legacy US/* ones occur. Samples print the key with a trailing
+            space and a value with inner spaces, which are slips.
         patient_territories: ``patientTerritories``; null in the first documentation create sample, [] in
             recordings: accept both.
         care_team_members: ``careTeamMembers``; array of CareTeamMember (id and pointOfContact only).

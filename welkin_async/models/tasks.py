@@ -76,7 +76,7 @@ class Task(Record):
         status: ``status``.
         updated_at: ``updatedAt``.
         watchers_type: ``watchersType``.
-        author: ``author``; in every the 2021 documentation sample, absent from the recorded audit copy.
+        author: ``author``; in every sample of the 2021 documentation, absent from the recorded audit copy.
         goal_id: ``goalId``; only for goal tasks.
     """
 

@@ -193,7 +193,7 @@ class User(Record):
         credentials: ``credentials``.
         enabled: ``enabled``; false for users created by API until activated by hand.
         mfa_enabled: ``mfaEnabled``.
-        status_type: ``statusType``; unknown (only null seen).
+        status_type: ``statusType``; of unknown type; only null was seen.
         created_at: ``createdAt``.
         updated_at: ``updatedAt``.
         sso_access: ``ssoAccess``.

@@ -11,9 +11,9 @@ __all__ = ["ChatWebhook"]
 class ChatWebhook(Record):
     """What is posted when a user writes to a patient.
 
-    Inbound POST to the integrator when a user writes to a patient. Headers X-WEBHOOK-API-KEY and X-WEBHOOK-API-
-    SECRET. General webhooks let the tenant choose predefined fields EVENT_ENTITY, EVENT_SUBTYPE, INSTANCE_NAME,
-    PATIENT_ID, SOURCE_ID, SOURCE_NAME, TENANT_NAME, URL (recorded in webhook audit) plus custom fields.
+    A POST to the integrator, with the headers X-WEBHOOK-API-KEY and X-WEBHOOK-API-SECRET. A tenant can choose the
+    fields of its other webhooks: EVENT_ENTITY, EVENT_SUBTYPE, INSTANCE_NAME, PATIENT_ID, SOURCE_ID, SOURCE_NAME,
+    TENANT_NAME and URL (recorded in the audit of webhooks), and custom ones.
 
     Attributes:
         patient_id: ``patientId``.

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-from welkin_async.errors import InvalidInputError
 from welkin_async.paging import Pager, PageStyle
-from welkin_async.record import Record, decode_error, iter_records, wire_body
+from welkin_async.record import Record, decode_error, iter_records
 from welkin_async.request import Answer, Operation
+from welkin_async.resources._arguments import keyed, mapping, pager_of, split_body, split_query, wire_names
 from welkin_async.resources._scope import CallOptions, Defaults, Key, PageQuery, Scope, Sender, SortedQuery
 
 __all__ = [
+    "ArrayMixin",
     "CallOptions",
     "CreateMixin",
     "Defaults",
@@ -27,10 +28,12 @@ __all__ = [
     "GetMixin",
     "Key",
     "ListMixin",
+    "OwnFieldsMixin",
     "PageQuery",
     "Resource",
     "Scope",
     "Sender",
+    "SingleMixin",
     "SortedQuery",
     "UpdateMixin",
     "mapping",
@@ -42,25 +45,6 @@ __all__ = [
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T", bound=Record)
-
-_OPTIONS = ("timeout", "max_attempts")
-_WALK_OPTIONS = ("prefetch", "limit")
-
-
-def wire_names(typed: Any, *more: str) -> dict[str, str]:
-    """Return the documented name of each parameter or field of a `TypedDict`, by its Python name.
-
-    Args:
-        typed: The `TypedDict`; what concerns the call alone, such as ``timeout``, is left out.
-        more: Further Python names.
-    """
-    names = [*typed.__required_keys__, *typed.__optional_keys__, *more]
-    return {name: _documented(name) for name in sorted(names) if name not in (*_OPTIONS, *_WALK_OPTIONS)}
-
-
-def _documented(name: str) -> str:
-    first, *others = name.rstrip("_").split("_")
-    return first + "".join(word.capitalize() for word in others)
 
 
 class Resource(Generic[R]):
@@ -136,7 +120,25 @@ class GetMixin(Resource[R]):
             NotFoundError: there is no such record.
             RequestError: see `errors`.
         """
-        return await self._one(self._get_operation, options=options, **_keyed(self._get_operation, id))
+        return await self._one(self._get_operation, options=options, **keyed(self._get_operation, id))
+
+
+class SingleMixin(Resource[R]):
+    """Reads what there is one of, with the operation in ``_get_operation``."""
+
+    _get_operation: ClassVar[Operation]
+
+    async def get(self, **options: Unpack[CallOptions]) -> R:
+        """Read it.
+
+        Args:
+            options: See `CallOptions`.
+
+        Raises:
+            NotFoundError: there is none, or nothing that it could belong to.
+            RequestError: see `errors`.
+        """
+        return await self._one(self._get_operation, options=options)
 
 
 class UpdateMixin(Resource[R]):
@@ -155,7 +157,7 @@ class UpdateMixin(Resource[R]):
         """Send exactly what was given, with the update operation or another that takes the same."""
         operation = operation or self._update_operation
         body, options = split_body(self._record, given, fields, self._body_names)
-        return await self._one(operation, body=body, query=query, options=options, **_keyed(operation, id))
+        return await self._one(operation, body=body, query=query, options=options, **keyed(operation, id))
 
 
 class DeleteMixin(Resource[R]):
@@ -178,7 +180,7 @@ class DeleteMixin(Resource[R]):
             RequestError: see `errors`.
         """
         operation = self._delete_operation
-        return await self._scope.send(operation, options=options, **_keyed(operation, id))
+        return await self._scope.send(operation, options=options, **keyed(operation, id))
 
 
 class ListMixin(Resource[R]):
@@ -193,103 +195,57 @@ class ListMixin(Resource[R]):
         return pager_of(self._scope, self._record, self._list_operation, self._list_style, query, self._list_query)
 
 
-def pager_of(
-    scope: Scope,
-    record: type[R],
-    operation: Operation,
-    style: PageStyle,
-    query: Mapping[str, Any],
-    names: Mapping[str, str],
-    body: object = None,
-) -> Pager[R]:
-    """Return a pager over an operation that answers in numbered pages.
+class ArrayMixin(Resource[R]):
+    """Lists records where the answer is an array of all of them, with the operation in ``_list_operation``."""
 
-    Args:
-        scope: Where it is.
-        record: The class of its records.
-        operation: The operation.
-        style: Where its answers keep their records.
-        query: The typed query by Python name, options among it.
-        names: The wire name of each parameter by Python name.
-        body: What to send as JSON; None for no body.
-    """
-    wire, options = split_query(query, names)
-    first = wire.pop("page", None) or 0
-    walk = {name: options.pop(name) for name in _WALK_OPTIONS if name in options}
+    _list_operation: ClassVar[Operation]
 
-    async def fetch(number: int, size: int | None) -> Answer:
-        asked = {**wire, "page": number}
-        if size is not None:
-            asked["size"] = size
-        return await scope.send(operation, query=asked, body=body, options=options)
+    async def list(self, **options: Unpack[CallOptions]) -> tuple[R, ...]:
+        """List them all; the list is not paged.
 
-    return Pager(fetch, style, record, first, **walk)
+        Args:
+            options: See `CallOptions`.
+
+        Raises:
+            RequestError: see `errors`.
+        """
+        return await self._many(self._list_operation, options=options)
 
 
-def mapping(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the customer's own fields, which are always given as a mapping.
+class OwnFieldsMixin(CreateMixin[R], UpdateMixin[R]):
+    """Creates and changes records whose fields are the customer's own: always a mapping, never renamed."""
 
-    Raises:
-        InvalidInputError: they are something else.
-    """
-    if not isinstance(fields, Mapping):
-        raise InvalidInputError(f"fields are given as a mapping, not as {type(fields).__name__}")
-    return fields
+    async def create(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> R:
+        """Create a record.
 
+        Args:
+            fields: The customer's fields by their own names.
+            options: See `CallOptions`.
 
-def _keyed(operation: Operation, id: Key) -> dict[str, Key]:
-    """Name the id as the operation's path does: its last parameter."""
-    return {operation.parameters[-1]: id}
+        Returns:
+            The record as the server answered, with what it kept of the fields.
 
+        Raises:
+            OutcomeUnknownError: it may have been created; look before repeating.
+            RequestError: see `errors`.
+            InvalidInputError: a field cannot be sent; nothing was.
+        """
+        return await self._create(mapping(fields), options)
 
-def split_query(query: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell a typed query's parameters, by wire name, from its options.
+    async def update(self, id: Key, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> R:
+        """Change a record.
 
-    Raises:
-        TypeError: a keyword is neither, as with any Python function.
-    """
-    wire: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    for name, value in query.items():
-        if name in names:
-            wire[names[name]] = value
-        elif name in _OPTIONS or name in _WALK_OPTIONS:
-            options[name] = value
-        else:
-            raise TypeError(f"unexpected keyword argument {name!r}; one of {', '.join(sorted(names))}")
-    return wire, options
+        Args:
+            id: The record's id.
+            fields: Exactly what is to change; None clears a field.
+            options: See `CallOptions`.
 
+        Returns:
+            The record as the server answered.
 
-def split_body(
-    record: type[Record],
-    given: Record | Mapping[str, Any] | None,
-    fields: Mapping[str, Any],
-    names: Mapping[str, str] | None = None,
-) -> tuple[object, dict[str, Any]]:
-    """Tell what to send from the call options, for verbs that take a record, a mapping, or keyword fields.
-
-    Args:
-        record: The class whose field names the keywords are, where ``names`` does not say.
-        given: A record, or a mapping with wire names; or None where keywords are used.
-        fields: Keywords: fields and call options.
-        names: The wire name of each keyword, where what is sent is not formed like what comes back.
-
-    Returns:
-        The body, and the options.
-
-    Raises:
-        TypeError: both a record and keyword fields were given.
-        InvalidInputError: a keyword is not a field.
-    """
-    options = {name: fields[name] for name in _OPTIONS if name in fields}
-    own = {name: value for name, value in fields.items() if name not in options}
-    if given is not None:
-        if own:
-            raise TypeError("give a record or mapping, or keyword fields, not both")
-        return given, options
-    if names is None:
-        return wire_body(record, own), options
-    for name in own:
-        if name not in names:
-            raise InvalidInputError("no such field; for others pass a mapping of wire names", (name,))
-    return {names[name]: value for name, value in own.items()}, options
+        Raises:
+            NotFoundError: there is no such record.
+            RequestError: see `errors`.
+            InvalidInputError: a field cannot be sent; nothing was.
+        """
+        return await self._update(id, mapping(fields), options)

@@ -14,7 +14,7 @@ from welkin_async.resources._base import (
     CallOptions,
     Key,
     PageQuery,
-    Resource,
+    SingleMixin,
     pager_of,
     split_body,
     wire_names,
@@ -57,8 +57,11 @@ class NewGoalTask(CallOptions, total=False):
     assignee: PersonRef | Mapping[str, Any]
 
 
-class CarePlans(Resource[CarePlan]):
-    """The care plan of a patient: ``welkin.patient(id).care_plan``."""
+class CarePlans(SingleMixin[CarePlan]):
+    """The care plan of a patient: ``welkin.patient(id).care_plan``.
+
+    ``get`` is ``GET .../patients/{patient_id}/care-plan`` (recorded).
+    """
 
     _record = CarePlan
     _get_operation = Operation("care_plans.get", "GET", _PLAN)
@@ -82,18 +85,6 @@ class CarePlans(Resource[CarePlan]):
     _add_task_operation = Operation(
         "care_plans.add_goal_task", "POST", _GOAL + "/tasks", repeat=Repeat.UNSAFE, answer=Shape.ANY
     )
-
-    async def get(self, **options: Unpack[CallOptions]) -> CarePlan:
-        """Read the care plan: ``GET .../patients/{patient_id}/care-plan`` (recorded).
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            NotFoundError: there is no such patient.
-            RequestError: see `errors`.
-        """
-        return await self._one(self._get_operation, options=options)
 
     async def create_overview(self, overview: str, /, **options: Unpack[CallOptions]) -> PatientOverview:
         """Write the first overview: ``POST .../care-plan/overview`` (recorded, 200).

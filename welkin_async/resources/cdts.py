@@ -9,17 +9,15 @@ from typing import Any, Unpack
 from welkin_async.models.cdts import CdtBulkRow, CdtRecord
 from welkin_async.paging import NESTED_SPRING, Pager
 from welkin_async.record import decode_error, iter_records
-from welkin_async.request import Answer, Operation, Repeat, Shape
+from welkin_async.request import Operation, Repeat, Shape
 from welkin_async.resources._base import (
     CallOptions,
-    CreateMixin,
     DeleteMixin,
     GetMixin,
     Key,
     ListMixin,
+    OwnFieldsMixin,
     SortedQuery,
-    UpdateMixin,
-    mapping,
     wire_names,
 )
 
@@ -47,13 +45,15 @@ class CdtQuery(SortedQuery, total=False):
     date_end: datetime
 
 
-class Cdts(
-    CreateMixin[CdtRecord], GetMixin[CdtRecord], UpdateMixin[CdtRecord], DeleteMixin[CdtRecord], ListMixin[CdtRecord]
-):
+class Cdts(OwnFieldsMixin[CdtRecord], GetMixin[CdtRecord], DeleteMixin[CdtRecord], ListMixin[CdtRecord]):
     """A patient's records of one CDT: ``welkin.patient(id).cdts(name)``.
 
-    The fields are the customer's own, so they are always given as a mapping and never renamed. The server drops
-    unknown ones without an error (recorded), so compare what comes back where a misspelt name would matter.
+    ``create`` is ``POST .../patients/{patient_id}/cdts/{cdt_name}`` (recorded, 201), ``get``, ``update`` and ``delete``
+    are GET, PATCH and DELETE of ``.../cdts/{cdt_name}/{record_id}`` (recorded; delete answers 200 with no body).
+
+    The fields are the customer's own, so they are always given as a mapping and never renamed; ``external_id`` and
+    ``external_guid`` can be written too. The server drops unknown ones without an error (recorded), so compare what
+    comes back where a misspelt name would matter.
     """
 
     _record = CdtRecord
@@ -65,41 +65,6 @@ class Cdts(
     _list_operation = Operation("cdts.list", "GET", _COLLECTION, answer=Shape.OBJECT)
     _list_style = NESTED_SPRING
     _list_query = wire_names(CdtQuery)
-
-    async def create(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> CdtRecord:
-        """Create a record: ``POST .../patients/{patient_id}/cdts/{cdt_name}`` (recorded, 201).
-
-        Args:
-            fields: The customer's fields by their own names; ``external_id`` and ``external_guid`` can be written too.
-            options: See `CallOptions`.
-
-        Returns:
-            The record as the server answered, with what it kept of the fields.
-
-        Raises:
-            OutcomeUnknownError: it may have been created; look before repeating.
-            RequestError: see `errors`.
-            InvalidInputError: a field cannot be sent; nothing was.
-        """
-        return await self._create(mapping(fields), options)
-
-    async def update(self, id: Key, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> CdtRecord:
-        """Change a record: ``PATCH .../cdts/{cdt_name}/{record_id}`` (recorded).
-
-        Args:
-            id: The record's id.
-            fields: Exactly what is to change; None clears a field.
-            options: See `CallOptions`.
-
-        Returns:
-            The record as the server answered.
-
-        Raises:
-            NotFoundError: there is no such record.
-            RequestError: see `errors`.
-            InvalidInputError: a field cannot be sent; nothing was.
-        """
-        return await self._update(id, mapping(fields), options)
 
     async def bulk_update(
         self, changes: Mapping[Key, Mapping[str, Any]], /, **options: Unpack[CallOptions]
@@ -126,22 +91,6 @@ class Cdts(
         if not isinstance(found, list):
             raise decode_error("rows is not an array", answer)
         return tuple(iter_records(CdtBulkRow, found, answer))
-
-    async def delete(self, id: Key, /, **options: Unpack[CallOptions]) -> Answer:
-        """Delete a record: ``DELETE .../cdts/{cdt_name}/{record_id}`` (recorded, 200 with no body).
-
-        Args:
-            id: The record's id.
-            options: See `CallOptions`.
-
-        Returns:
-            The answer; its status is 404 where an earlier attempt of this call deleted it and its answer was lost.
-
-        Raises:
-            NotFoundError: there is no such record.
-            RequestError: see `errors`.
-        """
-        return await super().delete(id, **options)
 
     def list(self, **query: Unpack[CdtQuery]) -> Pager[CdtRecord]:
         """List the patient's records: ``GET .../patients/{patient_id}/cdts/{cdt_name}`` (recorded).

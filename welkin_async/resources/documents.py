@@ -18,6 +18,7 @@ from welkin_async.resources._base import (
     ListMixin,
     PageQuery,
     Resource,
+    SingleMixin,
     mapping,
     wire_names,
 )
@@ -189,11 +190,11 @@ class DocumentFiles(Resource[DocumentFile]):
         return ChunkStream(request, self._scope.sender().send)
 
 
-class DocumentTypeRecords(Resource[DocumentTypeRecord]):
+class DocumentTypeRecords(SingleMixin[DocumentTypeRecord]):
     """The fields of a document's type: ``welkin.patient(id).document(summary_id).type_record(name)`` (documented).
 
-    A document has one record of its type, at ``.../document-summary/{summary_id}/{document_type_name}``. The fields are
-    the customer's own: always a mapping, never renamed.
+    A document has one record of its type, at ``.../document-summary/{summary_id}/{document_type_name}``, which ``get``
+    reads. The fields are the customer's own: always a mapping, never renamed.
     """
 
     _record = DocumentTypeRecord
@@ -202,18 +203,6 @@ class DocumentTypeRecords(Resource[DocumentTypeRecord]):
     _create_operation = Operation("documents.create_type_record", "POST", _path, repeat=Repeat.UNSAFE)
     _update_operation = Operation("documents.update_type_record", "PUT", _path)
     _delete_operation = Operation("documents.delete_type_record", "DELETE", _path, answer=Shape.NOTHING)
-
-    async def get(self, **options: Unpack[CallOptions]) -> DocumentTypeRecord:
-        """Read the record: ``GET .../{document_type_name}``.
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            NotFoundError: there is none.
-            RequestError: see `errors`.
-        """
-        return await self._one(self._get_operation, options=options)
 
     async def create(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> DocumentTypeRecord:
         """Create the record: ``POST .../{document_type_name}`` (201).

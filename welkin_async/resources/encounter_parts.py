@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from welkin_async.models.encounters import EncounterAssessmentLink, EncounterComment, EncounterDisposition
 from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, DeleteMixin, GetMixin, Key, Resource, mapping
+from welkin_async.resources._base import ArrayMixin, CallOptions, DeleteMixin, GetMixin, Key, SingleMixin, mapping
 
 __all__ = ["Disposition", "EncounterAssessments", "EncounterComments"]
 
@@ -18,7 +18,7 @@ _LINKS = _ENCOUNTER + "/assessments"
 _LINK = _LINKS + "/{link_id}"
 
 
-class EncounterComments(GetMixin[EncounterComment], DeleteMixin[EncounterComment]):
+class EncounterComments(ArrayMixin[EncounterComment], GetMixin[EncounterComment], DeleteMixin[EncounterComment]):
     """Comments on an encounter: ``.encounter(id).comments``, at ``.../comments[/{comment_id}]`` (documented)."""
 
     _record = EncounterComment
@@ -29,17 +29,6 @@ class EncounterComments(GetMixin[EncounterComment], DeleteMixin[EncounterComment
     )
     _update_operation = Operation("encounters.update_comment", "PUT", _COMMENT, answer=Shape.OBJECT)
     _delete_operation = Operation("encounters.delete_comment", "DELETE", _COMMENT, answer=Shape.NOTHING)
-
-    async def list(self, **options: Unpack[CallOptions]) -> tuple[EncounterComment, ...]:
-        """List the comments: ``GET .../encounters/{encounter_id}/comments`` (documented; not paged).
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            RequestError: see `errors`.
-        """
-        return await self._many(self._list_operation, options=options)
 
     async def create(self, text: str, /, **options: Unpack[CallOptions]) -> EncounterComment:
         """Add a comment: ``POST .../encounters/{encounter_id}/comments`` (documented).
@@ -75,7 +64,9 @@ class EncounterComments(GetMixin[EncounterComment], DeleteMixin[EncounterComment
         return await self._one(self._update_operation, comment_id=id, body={"text": text}, options=options)
 
 
-class EncounterAssessments(GetMixin[EncounterAssessmentLink], DeleteMixin[EncounterAssessmentLink]):
+class EncounterAssessments(
+    ArrayMixin[EncounterAssessmentLink], GetMixin[EncounterAssessmentLink], DeleteMixin[EncounterAssessmentLink]
+):
     """Assessments linked to an encounter: ``.encounter(id).assessments``, at ``.../assessments[/{link_id}]``.
 
     All of it is recorded. A link is not the filled-in assessment: that is at ``welkin.patient(id).assessment_records``.
@@ -87,17 +78,6 @@ class EncounterAssessments(GetMixin[EncounterAssessmentLink], DeleteMixin[Encoun
     _create_operation = Operation("encounters.create_assessment", "POST", _LINKS, repeat=Repeat.UNSAFE)
     _update_operation = Operation("encounters.update_assessment", "PATCH", _LINK)
     _delete_operation = Operation("encounters.delete_assessment", "DELETE", _LINK, answer=Shape.NOTHING)
-
-    async def list(self, **options: Unpack[CallOptions]) -> tuple[EncounterAssessmentLink, ...]:
-        """List the links: ``GET .../encounters/{encounter_id}/assessments`` (recorded; not paged).
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            RequestError: see `errors`.
-        """
-        return await self._many(self._list_operation, options=options)
 
     async def create(
         self,
@@ -147,24 +127,15 @@ class EncounterAssessments(GetMixin[EncounterAssessmentLink], DeleteMixin[Encoun
         return await self._one(self._update_operation, link_id=id, body=body, options=options)
 
 
-class Disposition(Resource[EncounterDisposition]):
-    """The disposition of an encounter: ``.encounter(id).disposition``. It is created with the encounter."""
+class Disposition(SingleMixin[EncounterDisposition]):
+    """The disposition of an encounter: ``.encounter(id).disposition``. It is created with the encounter.
+
+    ``get`` is ``GET .../encounters/{encounter_id}/disposition`` (recorded).
+    """
 
     _record = EncounterDisposition
     _get_operation = Operation("encounters.get_disposition", "GET", _ENCOUNTER + "/disposition")
     _update_operation = Operation("encounters.update_disposition", "PATCH", _ENCOUNTER + "/disposition")
-
-    async def get(self, **options: Unpack[CallOptions]) -> EncounterDisposition:
-        """Read it: ``GET .../encounters/{encounter_id}/disposition`` (recorded).
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            NotFoundError: there is no such encounter.
-            RequestError: see `errors`.
-        """
-        return await self._one(self._get_operation, options=options)
 
     async def update(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> EncounterDisposition:
         """Change it: ``PATCH .../encounters/{encounter_id}/disposition`` (recorded).

@@ -21,7 +21,7 @@ from welkin_async.models.formations import (
     ProgramFormation,
 )
 from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, DeleteMixin, GetMixin, Key, R, Resource, Scope
+from welkin_async.resources._base import ArrayMixin, CallOptions, DeleteMixin, GetMixin, Key, R, Scope, SingleMixin
 
 __all__ = [
     "AssessmentFormations",
@@ -66,7 +66,7 @@ def _written(section: str, kind: str, name: str, shape: Shape = Shape.RECORD) ->
     }
 
 
-class _Readable(GetMixin[R]):
+class _Readable(ArrayMixin[R], GetMixin[R]):
     """Definitions that can be read; the operations are in ``_operations``."""
 
     _operations: ClassVar[Mapping[str, Operation]]
@@ -75,18 +75,7 @@ class _Readable(GetMixin[R]):
         super().__init_subclass__()
         operations: Mapping[str, Operation] = cls.__dict__.get("_operations", {})
         if operations:
-            cls._get_operation = operations["get"]
-
-    async def list(self, **options: Unpack[CallOptions]) -> tuple[R, ...]:
-        """List the definitions: ``GET`` on the collection; not paged.
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            RequestError: see `errors`.
-        """
-        return await self._many(self._operations["list"], options=options)
+            cls._get_operation, cls._list_operation = operations["get"], operations["list"]
 
 
 class _Writable(_Readable[R], DeleteMixin[R]):
@@ -223,23 +212,15 @@ class DictionaryFormations(_Writable[DictionaryFormation]):
     _operations = _written("formation_dictionaries", "dictionaries", "dictionary_name", Shape.OBJECT)
 
 
-class EncounterDispositionFormation(Resource[CdtFormation]):
-    """The one definition of encounter dispositions: ``.../formations/{version}/encounter-disposition``."""
+class EncounterDispositionFormation(SingleMixin[CdtFormation]):
+    """The one definition of encounter dispositions: ``.../formations/{version}/encounter-disposition``.
+
+    ``get`` is recorded: an object, no list.
+    """
 
     _record = CdtFormation
     _get_operation = Operation("formation_encounter_disposition.get", "GET", _VERSION + "encounter-disposition")
     _update_operation = Operation("formation_encounter_disposition.update", "PUT", _DRAFT + "encounter-disposition")
-
-    async def get(self, **options: Unpack[CallOptions]) -> CdtFormation:
-        """Read the definition: ``GET .../formations/{version}/encounter-disposition`` (recorded; an object, no list).
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            RequestError: see `errors`.
-        """
-        return await self._one(self._get_operation, options=options)
 
     async def update(
         self, definition: CdtFormation | Mapping[str, Any], /, **options: Unpack[CallOptions]

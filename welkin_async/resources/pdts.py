@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Unpack
 
 from welkin_async.models.cdts import CdtRecord
 from welkin_async.models.patients import Patient
 from welkin_async.paging import ANY_STYLE, Pager
 from welkin_async.request import Operation, Repeat, Shape
 from welkin_async.resources._base import (
-    CallOptions,
-    CreateMixin,
     DeleteMixin,
     GetMixin,
-    Key,
     ListMixin,
+    OwnFieldsMixin,
     PageQuery,
-    UpdateMixin,
-    mapping,
     wire_names,
 )
 
@@ -28,14 +23,13 @@ _COLLECTION = "/{tenant}/{instance}/patients/{patient_id}/pdts/{pdt_name}"
 _ONE = _COLLECTION + "/{record_id}"
 
 
-class Pdts(
-    CreateMixin[CdtRecord], GetMixin[CdtRecord], UpdateMixin[CdtRecord], DeleteMixin[CdtRecord], ListMixin[CdtRecord]
-):
+class Pdts(OwnFieldsMixin[CdtRecord], GetMixin[CdtRecord], DeleteMixin[CdtRecord], ListMixin[CdtRecord]):
     """A patient's records of one profile data type: ``welkin.patient(id).pdts(name)``.
 
     Unconfirmed: the release notes say that profiles have an API, but these paths are from the documentation of 2026
-    alone, which recordings contradict in other places. The fields are the customer's own, so they are always given as
-    a mapping and never renamed.
+    alone, which recordings contradict in other places: ``POST .../patients/{patient_id}/pdts/{pdt_name}`` for
+    ``create``, GET, PATCH and DELETE of ``.../pdts/{pdt_name}/{record_id}`` for ``get``, ``update`` and ``delete``.
+    The fields are the customer's own, so they are always given as a mapping and never renamed.
     """
 
     _record = CdtRecord
@@ -58,41 +52,6 @@ class Pdts(
             documented: any of the documented styles is read, and where none is stated the walk is a `PagingError`.
         """
         return self._list(query)
-
-    async def create(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> CdtRecord:
-        """Create a record: ``POST .../patients/{patient_id}/pdts/{pdt_name}`` (unconfirmed).
-
-        Args:
-            fields: The customer's fields by their own names.
-            options: See `CallOptions`.
-
-        Returns:
-            The record as the server answered.
-
-        Raises:
-            OutcomeUnknownError: it may have been created; look before repeating.
-            RequestError: see `errors`.
-            InvalidInputError: a field cannot be sent; nothing was.
-        """
-        return await self._create(mapping(fields), options)
-
-    async def update(self, id: Key, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> CdtRecord:
-        """Change a record: ``PATCH .../pdts/{pdt_name}/{record_id}`` (unconfirmed).
-
-        Args:
-            id: The record's id.
-            fields: Exactly what is to change.
-            options: See `CallOptions`.
-
-        Returns:
-            The record as the server answered.
-
-        Raises:
-            NotFoundError: there is no such record.
-            RequestError: see `errors`.
-            InvalidInputError: a field cannot be sent; nothing was.
-        """
-        return await self._update(id, mapping(fields), options)
 
 
 class PdtPatients(ListMixin[Patient]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Unpack, overload
+from typing import Any, Unpack, overload
 
 from welkin_async.models.users import (
     ApplicationAccess,
@@ -14,7 +14,7 @@ from welkin_async.models.users import (
     UserTerritory,
 )
 from welkin_async.request import Operation, Shape
-from welkin_async.resources._base import CallOptions, R, Resource, split_body
+from welkin_async.resources._base import CallOptions, SingleMixin, split_body
 
 __all__ = ["AppAccess", "NewAppAccess", "Permissions", "Territories"]
 
@@ -27,26 +27,7 @@ class NewAppAccess(CallOptions, total=False):
     instance_accesses: Sequence[InstanceAccess | Mapping[str, Any]]
 
 
-class _OfUser(Resource[R]):
-    """An object that each user has one of."""
-
-    _get_operation: ClassVar[Operation]
-    _put_operation: ClassVar[Operation]
-
-    async def get(self, **options: Unpack[CallOptions]) -> R:
-        """Read it.
-
-        Args:
-            options: See `CallOptions`.
-
-        Raises:
-            NotFoundError: there is no such user.
-            RequestError: see `errors`.
-        """
-        return await self._one(self._get_operation, options=options)
-
-
-class AppAccess(_OfUser[ApplicationAccess]):
+class AppAccess(SingleMixin[ApplicationAccess]):
     """A user's access to applications: ``welkin.user(id).app_access``.
 
     At ``/{tenant}/admin/application-accesses/{user_id}`` (documented). A user carries the same object as
@@ -83,7 +64,7 @@ class AppAccess(_OfUser[ApplicationAccess]):
         return await self._one(self._put_operation, body=body, options=options)
 
 
-class Permissions(_OfUser[UserPermissions]):
+class Permissions(SingleMixin[UserPermissions]):
     """A user's roles and policies: ``welkin.user(id).permissions``.
 
     At ``/{tenant}/admin/user-permissions/{user_id}`` (documented).
@@ -117,7 +98,7 @@ class Permissions(_OfUser[UserPermissions]):
         return await self._one(self._put_operation, body={"permissions": permissions}, options=options)
 
 
-class Territories(_OfUser[UserTerritories]):
+class Territories(SingleMixin[UserTerritories]):
     """A user's territories: ``welkin.user(id).territories``.
 
     At ``/{tenant}/admin/user-territories/{user_id}`` (documented).
