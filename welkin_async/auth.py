@@ -26,7 +26,6 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-import anyio
 import attrs
 
 from welkin_async.errors import RequestError, SessionError, TokenUnavailableError
@@ -133,7 +132,7 @@ class MemoryTokenStore:
 
     def __init__(self) -> None:
         self._tokens: dict[str, StoredToken] = {}
-        self._locks: dict[str, anyio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def load(self, key: str) -> StoredToken | None:
         """Return what was saved under a key, or None."""
@@ -145,7 +144,7 @@ class MemoryTokenStore:
 
     def lock(self, key: str) -> AbstractAsyncContextManager[object]:
         """Return the key's lock."""
-        return self._locks.setdefault(key, anyio.Lock())
+        return self._locks.setdefault(key, asyncio.Lock())
 
 
 class RefreshBudget:

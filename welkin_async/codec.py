@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
-from decimal import Decimal
 from enum import Enum
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from uuid import UUID
 
 import attrs
 
 from welkin_async.errors import InvalidInputError
 from welkin_async.times import format_date, format_datetime, format_time
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = ["JSON", "Codec", "WireValue", "best_codec", "plain", "stdlib_codec"]
 
@@ -137,7 +140,8 @@ def _plain_other(value: Any, depth: int) -> JSON:
             return str(value)
         if isinstance(value, Enum):
             return _plain(value.value, depth + 1)
-        if isinstance(value, Decimal):
+        # A value can be a Decimal only where somebody has imported it; importing it here would cost every start.
+        if (decimal := sys.modules.get("decimal")) is not None and isinstance(value, decimal.Decimal):
             return _plain_decimal(value)
         if isinstance(value, time):
             return format_time(value)
@@ -184,7 +188,7 @@ def _plain_decimal(value: Decimal) -> JSON:
     if value == value.to_integral_value() and value.adjusted() < 20:
         return _plain(int(value), 0)
     number = float(value)
-    if Decimal(repr(number)) != value:
+    if type(value)(repr(number)) != value:
         raise _RefusedError("a decimal that a JSON number cannot hold exactly; send it as text")
     return _plain(number, 0)
 

@@ -7,17 +7,18 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from importlib.util import find_spec
 from pathlib import Path
-
-import anyio.to_thread
+from typing import TypeVar
 
 from welkin_async.auth import StoredToken
 from welkin_async.errors import ConfigurationError
 
 __all__ = ["FileTokenStore"]
+
+T = TypeVar("T")
 
 _LOCK_TIMEOUT = 60.0
 
@@ -50,11 +51,11 @@ class FileTokenStore:
 
     async def load(self, key: str) -> StoredToken | None:
         """Return what was saved under a key; None where there is nothing, or nothing readable."""
-        return await anyio.to_thread.run_sync(self._read, key)
+        return await _in_thread(self._read, key)
 
     async def save(self, key: str, token: StoredToken) -> None:
         """Keep a token under a key; readers see the old file or the new one, never a part."""
-        await anyio.to_thread.run_sync(self._write, key, token)
+        await _in_thread(self._write, key, token)
 
     def lock(self, key: str) -> AbstractAsyncContextManager[object]:
         """Return the key's lock, which the operating system frees when its holder dies."""
@@ -62,7 +63,7 @@ class FileTokenStore:
 
     @contextlib.asynccontextmanager
     async def _locked(self, key: str) -> AsyncIterator[None]:
-        await anyio.to_thread.run_sync(self._make_directory)
+        await _in_thread(self._make_directory)
         async with self._lock_class(self._directory / f"{key}.lock", timeout=_LOCK_TIMEOUT, mode=0o600):
             yield
 
@@ -93,3 +94,10 @@ class FileTokenStore:
             with contextlib.suppress(OSError):
                 os.unlink(path)
             raise
+
+
+async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Run a function that waits for the disk in a thread. anyio is imported when it is needed: most never need it."""
+    from anyio import to_thread
+
+    return await to_thread.run_sync(function, *arguments)
