@@ -102,7 +102,9 @@ async def test_a_record_that_lands_after_its_row_was_sent_again_is_named(server:
 
 
 async def test_a_key_the_server_does_not_keep_stops_the_import(server: Sandbox) -> None:
-    server.define_cdt("plain", [{"name": "external_id", "type": "text", "editable": False}, {"name": "a", "type": "text"}])
+    server.define_cdt(
+        "plain", [{"name": "external_id", "type": "text", "editable": False}, {"name": "a", "type": "text"}]
+    )
     (patient,) = server.store.add_patients(1)
     rows = [bulk.CdtRow(patient, {"a": "1"}, key=str(number)) for number in range(500)]
     async with connect(server) as welkin:

@@ -19,11 +19,8 @@ def test_an_answer_between_them_starts_the_count_anew() -> None:
 
 def test_after_an_answered_read_one_row_decides() -> None:
     breaker = Breaker(threshold=1)
-    breaker.silent()
-    breaker.try_one()
-    assert breaker.state is State.TRIAL
-    breaker.silent()
-    assert breaker.state is State.DOWN
-    breaker.try_one()
-    breaker.answered()
-    assert breaker.state is State.UP
+    states = []
+    for step in (breaker.silent, breaker.try_one, breaker.silent, breaker.try_one, breaker.answered):
+        step()
+        states.append(breaker.state)
+    assert states == [State.DOWN, State.TRIAL, State.DOWN, State.TRIAL, State.UP]

@@ -14,6 +14,8 @@ from .helpers import RawServer, connect, http, in_turn, on_wire, record, script
 
 _log = logging.getLogger(__name__)
 
+pytestmark = pytest.mark.timing
+
 
 @pytest.mark.slow
 async def test_an_import_uses_what_the_server_allows() -> None:

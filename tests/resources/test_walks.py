@@ -218,12 +218,14 @@ async def compare(pages: int, delay: float) -> tuple[float, float]:
     return one_by_one, at_once
 
 
+@pytest.mark.timing
 async def test_eight_pages_at_once_take_a_sixth_of_the_time() -> None:
     one_by_one, at_once = await compare(80, 0.02)
     assert at_once <= one_by_one / 6
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 async def test_two_hundred_pages_at_fifty_milliseconds() -> None:
     one_by_one, at_once = await compare(200, 0.05)
     print(  # noqa: T201
