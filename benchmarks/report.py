@@ -23,8 +23,8 @@ _INTRODUCTION = """\
 The question a user with many records asks: would the loop I write on aiohttp myself be faster? Every figure here comes
 from one run of `benchmarks/`, sides beside each other: each in a process of its own, server and client on a core each
 where the system allows it, sides taking turns, medians over the rounds. CPU microseconds per record are those of the
-whole client process; throughput per CPU second is their inverse. Ratios hold from machine to machine, absolute figures
-do not.
+whole client process; throughput per CPU second is their inverse. A condition's ratio is the median of what each round
+says; the tables' last column compares medians. Ratios hold from machine to machine, absolute figures do not.
 
 `welkin_async` keeps tokens, limits, retries and outcomes, checks each row before it is sent and each answer for fields
 lost in silence; the loops written by hand do nothing of this. "Tuned" is the best a person writes: uvloop, orjson,

@@ -67,6 +67,7 @@ def _measure(side: str, comparison: Comparison, job: dict[str, Any]) -> dict[str
         given = {**job, "records": max(1, int(job["records"] * share)), "warm": int(job["warm"] * share)}
         command = ["benchmarks.sides", side, comparison.workload, json.dumps(given)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(_ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an import is measured as it is from the second time on
     with on_core(CLIENT_CORE):
         done = subprocess.run(
             [sys.executable, "-m", *command], capture_output=True, text=True, env=environment, timeout=900, check=False
@@ -93,13 +94,21 @@ def run(
     """
     absent = {side: lacking for side in comparison.sides if (lacking := missing(side))}
     results: dict[str, dict[str, list[dict[str, float]]]] = {}
+    if comparison.workload == "import":
+        for side in comparison.sides:
+            _measure(side, comparison, {})  # leaves the compiled files behind
     for name, variant in comparison.variants.items():
         sides = [side for side in variant.sides or comparison.sides if side not in absent]
         results[name] = {side: [] for side in sides}
         for number in range(rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
                 # A server for each, so that no side finds what another left behind.
-                with serving(comparison.server, latency=comparison.latency, options=variant.options) as url:
+                with serving(
+                    comparison.server,
+                    latency=comparison.latency,
+                    total=comparison.pages,
+                    options=variant.options,
+                ) as url:
                     results[name][side].append(_measure(side, comparison, _job(variant, url, scale)))
             say(f"  {name or comparison.workload}: round {number + 1} of {rounds}")
     return {

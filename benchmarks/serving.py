@@ -152,13 +152,13 @@ def _await_port(port: int, process: subprocess.Popen[str]) -> None:
 
 
 @contextlib.contextmanager
-def serving(kind: str, *, latency: float = 0.0, total: int = 20000, options: tuple[str, ...] = ()) -> Iterator[str]:
+def serving(kind: str, *, latency: float = 0.0, total: int = 0, options: tuple[str, ...] = ()) -> Iterator[str]:
     """Serve while the context lasts.
 
     Args:
         kind: ``canned`` (nginx, or our own where it is not installed or answers are late), ``sandbox`` or ``none``.
         latency: Seconds each answer waits.
-        total: Records on all pages together.
+        total: Records on all pages together; 0 where none are walked.
         options: Further arguments of the sandbox.
 
     Yields:

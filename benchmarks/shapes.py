@@ -64,6 +64,7 @@ class Comparison:
         variants: Settings by name.
         server: ``canned``, ``sandbox`` or ``none``.
         latency: Seconds each canned answer waits.
+        pages: How many records can be walked.
         conditions: What it must show.
         note: What a reader has to know.
     """
@@ -76,5 +77,6 @@ class Comparison:
     variants: Mapping[str, Variant] = attrs.field(factory=lambda: {"": Variant()})
     server: str = "canned"
     latency: float = 0.0
+    pages: int = 0
     conditions: tuple[Condition, ...] = ()
     note: str = ""

@@ -24,7 +24,7 @@ _HEADINGS = {
     "unauthorized": "401s",
     "lost": "rows lost",
 }
-_LESS_IS_BETTER = frozenset({"cpu_us", "peak_mb", "wall_ms", "longest_ms"})
+_LESS_IS_BETTER = frozenset({"cpu_us", "peak_mb", "wall_ms", "cpu_ms", "longest_ms"})
 
 
 def title_of(side: str) -> str:

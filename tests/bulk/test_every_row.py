@@ -178,7 +178,7 @@ def check_end(
         assert len(stream.unfinished) <= 10 * case.concurrency
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(cases())
 @example(Case([], fails_at=0))
 @example(Case([], fails_at=0, asynchronous=1, ordered=True))

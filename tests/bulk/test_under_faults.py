@@ -17,8 +17,8 @@ FAULTS: dict[str, Fault] = {
     "reset before": Fault(FaultKind.RESET_BEFORE),
     "reset after": Fault(FaultKind.RESET_AFTER),
     "reset late": Fault(FaultKind.RESET_LATE, delay=0.05),
-    "stall before": Fault(FaultKind.STALL_BEFORE, delay=1.3),
-    "stall after": Fault(FaultKind.STALL_AFTER, delay=1.3),
+    "stall before": Fault(FaultKind.STALL_BEFORE, delay=0.9),
+    "stall after": Fault(FaultKind.STALL_AFTER, delay=0.9),
     "truncated": Fault(FaultKind.TRUNCATED),
     "garbage": Fault(FaultKind.GARBAGE),
     "empty": Fault(FaultKind.EMPTY),
@@ -40,11 +40,25 @@ def refused(server: Sandbox) -> int:
     return server.stats.statuses[401] + throttled
 
 
+def unknown_are_named(server: Sandbox, seen: list[Outcome[Any, Any]]) -> None:
+    """Assert that the rows whose outcome is unknown are those that met a fault; or a timeout, on a busy machine."""
+    met, stalls = 0, 0
+    for report in server.faults.report():
+        if report.fault.retry_after is None:
+            met += report.met
+            stalls += report.met if "stall" in report.fault.kind else 0
+    unknown = [outcome for outcome in seen if outcome.status is Status.UNKNOWN]
+    late = [outcome for outcome in unknown if "in time" in str(outcome.error)]
+    assert len(unknown) - len(late) == met - stalls
+    assert len(late) >= stalls
+    assert {outcome.status for outcome in seen} == {Status.CREATED, Status.UNKNOWN}
+
+
 async def run(server: Sandbox, count: int) -> list[Outcome[Any, Any]]:
     """Import under the server's faults and check what must hold under any of them."""
     patients = server.store.add_patients(7)
     wanted = [row for patient, each in zip(patients, range(7), strict=True) for row in rows(patient, count)[each::7]]
-    async with connect(server, timeout=1.0) as welkin:
+    async with connect(server, timeout=0.6) as welkin:
         async with stream_cdt_records(welkin, CDT, wanted, concurrency=32) as outcomes:
             seen = [outcome async for outcome in outcomes]
         assert outcomes.unfinished == []
@@ -74,10 +88,8 @@ async def test_each_fault_alone(name: str) -> None:
     async with Sandbox() as server:
         server.faults.add(scripted(FAULTS[name], every=10))
         seen = await run(server, 150)
-        met = sum(report.met for report in server.faults.report())
-    assert met == 15
-    statuses = [outcome.status for outcome in seen]
-    assert (statuses.count(Status.UNKNOWN), statuses.count(Status.CREATED)) == (met, 150 - met)
+        assert [report.met for report in server.faults.report()] == [15]
+        unknown_are_named(server, seen)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -87,11 +99,9 @@ async def test_a_tenth_of_all_requests_fails(seed: int) -> None:
             server.faults.add(scripted(fault, probability=0.1 / len(FAULTS)))
         seen = await run(server, COUNT)
         reports = server.faults.report()
-    met = sum(report.met for report in reports)
-    assert all(report.met for report in reports)
-    assert 0.05 * COUNT < met < 0.15 * COUNT
-    statuses = [outcome.status for outcome in seen]
-    assert (statuses.count(Status.UNKNOWN), statuses.count(Status.CREATED)) == (met, COUNT - met)
+        assert all(report.met for report in reports)
+        assert 0.05 * COUNT < sum(report.met for report in reports) < 0.15 * COUNT
+        unknown_are_named(server, seen)
 
 
 async def test_throttling_among_the_faults() -> None:
@@ -103,7 +113,7 @@ async def test_throttling_among_the_faults() -> None:
         seen = await run(server, 300)
         assert server.faults.unmet() == []
         assert all(report.met for report in server.faults.report())
-    assert {outcome.status for outcome in seen} == {Status.CREATED, Status.UNKNOWN}
+        unknown_are_named(server, seen)
 
 
 async def test_tokens_that_end_among_the_faults() -> None:
@@ -113,15 +123,17 @@ async def test_tokens_that_end_among_the_faults() -> None:
         server.latency = 0.005
 
         async def expire() -> None:
-            for _ in range(3):
-                await asyncio.sleep(0.1)
+            for done in (200, 500, 800):
+                # Far enough apart that the token in use has been good for something: a fresh one is not renewed.
+                while server.stats.performed["cdts.create"] < done:
+                    await asyncio.sleep(0.001)
                 server.expire_tokens()
 
         expiring = asyncio.create_task(expire())
         seen = await run(server, 1200)
         await expiring
         assert server.stats.token_requests == 4
-    assert {outcome.status for outcome in seen} == {Status.CREATED, Status.UNKNOWN}
+        unknown_are_named(server, seen)
 
 
 async def test_with_keys_every_row_is_there_once() -> None:
@@ -130,7 +142,7 @@ async def test_with_keys_every_row_is_there_once() -> None:
         patient = server.store.add_patient()["id"]
         for fault in FAULTS.values():
             server.faults.add(scripted(fault, probability=0.1 / len(FAULTS)))
-        async with connect(server, timeout=1.0) as welkin:
+        async with connect(server, timeout=0.6) as welkin:
             report = await create_cdt_records(
                 welkin, CDT, rows(patient, 400), concurrency=16, key_field="external_id", settle=0.6, final_settle=0.6
             )

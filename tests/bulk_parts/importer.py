@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -82,13 +83,15 @@ class FileServer:
 def slow_down(journal: Journal, chance: random.Random) -> None:
     """Give the journal a slow disk, so that a kill finds it before a commit as often as behind one."""
     files: Any = journal._files
-    for name in ("reserve", "write"):
 
-        def slow(*given: Any, work: Callable[..., None] = getattr(files, name)) -> None:
+    def slowed(work: Callable[..., None]) -> Callable[..., None]:
+        def slow(*given: Any) -> None:
             time.sleep(chance.choice([0, 0.002, 0.01]))
             work(*given)
 
-        setattr(files, name, slow)
+        return slow
+
+    files.reserve, files.write = slowed(files.reserve), slowed(files.write)
 
 
 async def one_round(directory: Path, rows: int, mode: Mode, seed: int | None) -> int:
@@ -109,7 +112,11 @@ async def one_round(directory: Path, rows: int, mode: Mode, seed: int | None) ->
 
     async def worker() -> None:
         for position in positions:
-            await import_rows(journal, mode, server, [position], fate)
+            try:
+                await import_rows(journal, mode, server, [position], fate)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(3)  # at once, or the kill comes first and hides it
             await asyncio.sleep(0 if seed is None else chance.choice([0, 0, 0, 0.001]))
 
     await asyncio.gather(*(worker() for _ in range(8)))

@@ -82,6 +82,19 @@ async def test_many_wait_for_one_reservation(journal: Journal) -> None:
     await journal.reserve(500)
 
 
+async def test_blocks_can_be_widened(path: Path) -> None:
+    journal = await opened(path, block=1)
+    await journal.reserve(0)
+    journal.widen(100)
+    await journal.reserve(50)
+    assert journal.covers(120)
+    copy = await left(journal, path)
+    await journal.aclose()
+    again = await opened(copy)
+    assert [again.state(position).state for position in (149, 500)] == ["unknown-since", "new"]
+    await again.aclose()
+
+
 async def test_what_became_of_rows_is_there_again(journal: Journal, path: Path) -> None:
     statuses = ["created", "adopted", "altered", "doubled", "rejected", "failed", "unsent", "unknown", "conflict"]
     before = time.time()
