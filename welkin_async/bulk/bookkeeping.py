@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from welkin_async.bulk.journal import Journal
 from welkin_async.bulk.outcomes import Outcome, Status
-from welkin_async.errors import RequestError
+from welkin_async.errors import AuthenticationError, NotSentError, RequestError
 
 __all__ = ["Bookkeeping", "Entry", "Step"]
 
@@ -131,5 +131,7 @@ class Bookkeeping:
         error = outcome.error
         codes = error.error_codes if isinstance(error, RequestError) else ()
         code = codes[0] if codes else type(error).__name__ if error is not None else None
-        name = "unsent" if status is Status.FAILED and not sent else str(status)
+        # Where no connection or no token was to be had nothing is wrong with the row either.
+        blameless = not sent or isinstance(error, NotSentError | AuthenticationError)
+        name = "unsent" if status is Status.FAILED and blameless else str(status)
         self.journal.record(outcome.index, name, record_id=record_id, error_code=code)

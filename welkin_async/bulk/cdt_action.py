@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 import attrs
 
@@ -14,10 +15,10 @@ from welkin_async.bulk.work import Kind
 from welkin_async.errors import InvalidInputError
 from welkin_async.models.formations import CdtFormation
 from welkin_async.request import Answer, Request
-from welkin_async.resources._base import Scope
+from welkin_async.resources._base import Key, Scope
 from welkin_async.resources.formations import Formations
 
-__all__ = ["CdtAction", "Check", "Refusals", "unhurried"]
+__all__ = ["CdtAction", "Check", "Refusals", "checked_id", "unhurried"]
 
 Check = Literal["strict", "warn", "off"]
 
@@ -35,6 +36,21 @@ def unhurried(scope: Scope, max_attempts: int | None = None) -> Scope:
     """
     most = scope.defaults.max_attempts if max_attempts is None else max_attempts
     return attrs.evolve(scope, defaults=attrs.evolve(scope.defaults, max_wait=None, max_attempts=most))
+
+
+def checked_id(name: str, id: object) -> str:
+    """Return an id as text.
+
+    Args:
+        name: What it is, for the error.
+        id: What was given.
+
+    Raises:
+        InvalidInputError: it is neither text nor a UUID, so that it would be sent as something like ``None``.
+    """
+    if isinstance(id, str | UUID):
+        return str(id)
+    raise InvalidInputError(f"an id is text, not a {type(id).__name__}", (name,))
 
 
 class Refusals:
@@ -140,3 +156,18 @@ class CdtAction:
         """Compare the fields of a row with the formation."""
         if self._schema is not None:
             self._refusals.of(self._schema.check(fields, partial=partial))
+
+    def _unhurried_request(self, *, body: object = None, **ids: Key) -> Request:
+        """Put the request of a row together."""
+        for name, id in ids.items():
+            checked_id(name, id)
+        request = self._scope.within(**ids).request(self.kind.operation, body=body)
+        request.max_wait = None
+        return request
+
+    def _digested(self, key: str | None, held: object) -> tuple[str | None, bytes]:
+        """Encode what a row holds for a journal's digest; a row that cannot be sent fails by itself."""
+        try:
+            return key, self._encode(held)
+        except InvalidInputError:
+            return None, b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from yarl import URL
 
@@ -63,6 +64,10 @@ class CreateCdt(CdtAction):
         """Put the row's request together."""
         if not isinstance(row, CdtRow):
             raise InvalidInputError(f"a row is a CdtRow, not a {type(row).__name__}")
+        if not isinstance(row.patient_id, str | UUID):
+            raise InvalidInputError(f"a patient's id is text, not a {type(row.patient_id).__name__}", ("patient_id",))
+        if not isinstance(row.fields, Mapping):
+            raise InvalidInputError(f"fields are a mapping, not a {type(row.fields).__name__}", ("fields",))
         fields = self._fields(row)
         if self._schema is not None and (problems := self._schema.check(fields)):
             self._refusals.of(problems)

@@ -178,19 +178,30 @@ class Engine(Generic[RowT, R]):
     async def _close_books(self) -> None:
         """See the workers off, then the rows that are still parked, then the last sweep."""
         await asyncio.wait([worker.task for worker in self._workers if worker.task is not None])
-        if self.exactly is not None:
-            for parked in await self.exactly.finish(sweep=not self._halt.stopping):
-                await self._resolve(_unknown(parked))
-            self.report.doubled = len(self.exactly.doubles)
-            self.report.lookups = self.exactly.lookups
-        if self._outage is not None:
-            await self._outage.aclose()
-            self.report.paused = self._outage.seconds
+        try:
+            if self.exactly is not None:
+                for parked in await self.exactly.finish(sweep=not self._halt.stopping):
+                    await self._resolve(_unknown(parked))
+                self.report.doubled = len(self.exactly.doubles)
+                self.report.lookups = self.exactly.lookups
+            if self._outage is not None:
+                await self._outage.aclose()
+                self.report.paused = self._outage.seconds
+        except BaseException as error:
+            self._stop(error)
+        self.report.seconds = time.monotonic() - self._started
+        self._tell(self.report.seconds)
         if self._channel is not None:
             self._channel.close()
-        self.report.seconds = time.monotonic() - self._started
+
+    def _tell(self, seconds: float) -> None:
+        """Hand out a snapshot; a callback that fails stops the import, and costs no row its outcome."""
         if self._on_progress is not None:
-            self._on_progress(self.report.progress(self._source.total, self.report.seconds))
+            try:
+                self._on_progress(self.report.progress(self._source.total, seconds))
+            except Exception as error:
+                self._on_progress = None
+                self._stop(error)
 
     def _fail(self, error: WelkinError) -> None:
         """Stop the import because of something no single row is to blame for."""
@@ -218,11 +229,10 @@ class Engine(Generic[RowT, R]):
         try:
             while not self._halt.stopping and await self._turn(worker):
                 pass
-        except asyncio.CancelledError:
-            if not self._halt.stopping:
-                raise
         except BaseException as error:
-            self._stop(error)
+            # A cancellation that is not ours came out of the source: its end, but not a good one.
+            if not (isinstance(error, asyncio.CancelledError) and self._halt.stopping):
+                self._stop(error)
         finally:
             self._idle.set()
 
@@ -374,13 +384,14 @@ class Engine(Generic[RowT, R]):
         if self.books is not None:
             self.books.decided(outcome, sent=not self._halt.stopping or outcome.attempts > 0)
         self.report.count(outcome)
-        if self._most_failures is not None and outcome.status not in _WELL and self._too_many(self._most_failures):
+        most = self._most_failures
+        if most is not None and outcome.status not in _WELL and not self._halt.stopping and self._too_many(most):
             self._stop(BulkStoppedError(self.report, outcome.index, outcome.error))
         if self._on_progress is not None:
             now = time.monotonic()
             if now >= self._next_progress:
                 self._next_progress = now + _PROGRESS_EVERY
-                self._on_progress(self.report.progress(self._source.total, now - self._started))
+                self._tell(now - self._started)
 
 
 _WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED})

@@ -176,7 +176,10 @@ class Work(Generic[RowT, R]):
                 if self._exactly is not None:
                     self._exactly.created(worker.row, record)
                 if self._lost is not None:
-                    altered = self._lost(worker.row, record)
+                    try:
+                        altered = self._lost(worker.row, record)
+                    except Exception as failure:  # the row is created all the same, and has its outcome
+                        self._stop(failure)
             return Outcome(worker.index, worker.row, self._done, record, None, _attempts(worker), altered=altered)
         return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
