@@ -272,8 +272,19 @@ class TestFirstCut:
 
     def test_it_is_never_below_one_a_second(self) -> None:
         limits = limiter()
-        refused(limits, 0.0, 300.0)
+        tickets = [limits.take(0.0) for _ in range(5)]
+        limits.throttle(tickets[0], 0.0, 300.0)
         assert installed(limits) == 1.0
+
+    def test_a_stray_refusal_among_a_few_calls_closes_the_gate_and_installs_no_pace(self) -> None:
+        limits = limiter()
+        for n in range(5):
+            answered(limits, float(n))
+        ticket = limits.take(5.0)
+        limits.throttle(ticket, 5.0, 1.0)
+        limits.release(ticket)
+        assert limits.wait(5.5) > 0.0
+        assert limits.rate(7.0) is None
 
     def test_it_never_lifts_the_callers_own_rate(self) -> None:
         limits = limiter(rate=5.0)

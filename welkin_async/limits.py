@@ -39,6 +39,7 @@ _HASTY = 1.01  # of a limit derived from less than _SETTLED seconds: whole reque
 _SETTLED = 3.0  # seconds a pace must have been kept for its refusal to be exact
 _SHORT, _STEP = 0.5, 0.9  # a refusal within so many seconds measures nothing: a step down, as a share of the pace
 _DEEPEST = 0.7  # a single cut leaves this share of the pace held; a chance refusal is not worth more
+_QUIET_OUT, _QUIET_THROUGH = 3, 10  # requests out, and let through in the window, that are too few to tell a rate
 _RAMP = 0.5  # seconds from the rate that was borne to the rate held
 _HOLD, _DOUBLE = 25.0, 20.0  # seconds: below the limit, then to twice the pace; a lost second in thirty is 3 %
 _UNSURE = 2.0  # seconds instead of _HOLD, for a pace that was cut halfway between two explanations
@@ -285,13 +286,23 @@ class Limiter:
                     counted=self._through,
                 )
                 self._closed_at = now
-                self._pace = self._measured(self._cut)
+                if self._quiet(self._cut):
+                    self._cut = None  # a stray refusal among a few calls says nothing about a rate
+                else:
+                    self._pace = self._measured(self._cut)
         self._next_at = self._gate_until
         self._strikes += 1
         self._cut_serial = self._stretch = self._serial
         self._through = 0
         self._probe_due = True
         return self.closed_for(now)
+
+    def _quiet(self, cut: _Cut) -> bool:
+        """Tell whether too little was going on for a refusal to tell a rate: the gate's pause is enough then."""
+        if cut.pace is not None or cut.in_flight > _QUIET_OUT:
+            return False
+        earlier = next((ticket for at, ticket in self._marks if at >= cut.began), cut.first) - cut.first
+        return cut.through - earlier < _QUIET_THROUGH
 
     def _measured(self, cut: _Cut) -> _Pace:
         return self._first_pace(cut) if cut.pace is None else self._later_pace(cut, cut.pace)

@@ -124,6 +124,8 @@ class Welkin(Navigation):
             SessionError: it was opened before.
         """
         connection = self._connection
+        if not self._owner:
+            raise SessionError("a view made by `with_options` is opened and closed with its session")
         if connection.closed:
             raise SessionError("the session is closed; open a new one")
         if connection.transport is not None:

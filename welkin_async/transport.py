@@ -268,11 +268,10 @@ class Transport:
             return
         if outcome.reply is not None:
             self.limiter.passed(ticket, now)
-        if verdict is Verdict.DONE:
-            if not token.proved:
-                self.tokens.prove(token)
-        elif verdict is Verdict.UNKNOWN:
+        if verdict is Verdict.UNKNOWN:
             request.unknown = True
+        elif not token.proved and (verdict is Verdict.DONE or (outcome.status or 0) >= 400) and outcome.status != 401:
+            self.tokens.prove(token)  # whoever is told that a record is not there has been let in
 
     def _error(self, request: Request, outcome: Ending) -> RequestError | SessionError:
         """Build the error for an attempt that was the last, and see that a token that was refused is not kept."""
@@ -305,7 +304,7 @@ class Transport:
                 return Token(value, received_at=self._clock(), life=life)
             outcome.reason = "the answer holds no token"
         # The body of a token call is not kept: whatever it is, it is about credentials.
-        if status in (400, 401, 403):
+        if status in (400, 401, 403, 404):
             raise AuthenticationError(f"the server refused the credentials ({status})", request=line, status=status)
         raise TokenUnavailableError(
             f"no token could be fetched: {outcome.reason}",

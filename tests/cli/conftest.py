@@ -64,12 +64,16 @@ class Local:
         self.do(lambda: self.server.define_cdt(name, fields))
 
     def records(self, name: str = "medication") -> list[dict[str, Any]]:
-        """The bodies of a CDT's records, without what was not sent."""
-        drop = ("id", "created_at", "created_by", "created_by_name", "updated_at", "updated_by", "updated_by_name")
+        """The bodies of a CDT's records, without what was not sent and without keys."""
+        stamps = ("created_at", "created_by", "created_by_name", "updated_at", "updated_by", "updated_by_name")
+        drop = ("id", "external_id", "external_guid", *stamps)
         return [
             {key: value for key, value in record["jsonBody"].items() if value is not None and key not in drop}
             for record in self.do(lambda: self.server.store.cdt_records(name))
         ]
+
+    def record_keys(self, name: str = "medication") -> list[str]:
+        return [record["jsonBody"]["external_id"] for record in self.do(lambda: self.server.store.cdt_records(name))]
 
     @property
     def env(self) -> dict[str, str]:

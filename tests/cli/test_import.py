@@ -1,24 +1,33 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import stat
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
 
 from welkin_async.cli.app import app
+from welkin_async.cli.patients import PatientLookup
 from welkin_async.sandbox import Fault, FaultKind
 
 from .conftest import SECRET, Command, Local, read_csv, read_ndjson, write_csv, write_ndjson
 
+KEPT = PatientLookup.__init__.__kwdefaults__ or {}
 GUID = "00000000-0000-4000-8000-00000000000%d"
 HEADER = ("medication_name", "pid", "medication_refills", "medication_start_date", "medication_as_needed")
 OPTIONS = ("--cdt", "medication", "--patient-column", "pid")
 
 
 def numbers(output: str) -> dict[str, str]:
-    return {line[:15].strip(): line[15:].split()[0] for line in output.splitlines()[2:11] if line.strip()}
+    return {match[1]: match[2] for match in re.finditer(r"^(\w[\w ]*?)  +([\d,.]+)", output, re.MULTILINE)}
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 def test_every_column_by_the_formation(command: Command, local: Local, folder: Path) -> None:
@@ -38,9 +47,12 @@ def test_every_column_by_the_formation(command: Command, local: Local, folder: P
         },
         {"medication_name": "Advil"},
     ]
+    keys = local.record_keys()
+    assert len(set(keys)) == 2
+    assert all(UUID(key).version == 5 for key in keys)
     found = numbers(result.stdout)
     assert (found["rows"], found["created"], found["rejected"], found["unknown"]) == ("2", "2", "0", "0")
-    assert sorted(path.name for path in folder.iterdir()) == ["in.csv"]
+    assert files(folder) == ["in.csv", "in.csv.medication.journal"]
     assert local.server.stats.operations["formation_cdts.get"] <= 2  # the command's, and the bulk engine's own
 
 
@@ -48,14 +60,16 @@ def test_maps_types_timezone_and_no_check(command: Command, local: Local, folder
     local.define("note", {"text": "text", "count": "integer", "at": "datetime"})
     patient = local.patient()
     path = write_csv(folder / "in.csv", ("a", "b", "c", "who"), [("1", "2", "2024-07-01 08:00", patient)], "\t")
-    options = ("--cdt", "note", "--patient-column", "who", "--delimiter", "tab", "--no-check")
+    options = ("--cdt", "note", "--patient-column", "who", "--delimiter", "tab", "--check", "off")
     maps = ("--map", "a=text", "--map", "b=count:integer", "--map", "c=at:datetime")
     result = command("import", path, *options, *maps)
     assert result.exit_code == 1
     assert "--timezone" in (folder / "in.rejects.csv").read_text(encoding="utf-8")
-    (folder / "in.rejects.csv").unlink()
     result = command("import", path, *options, *maps, "--timezone", "Europe/Vienna")
-    assert result.exit_code == 0
+    assert result.exit_code == 2  # what was sent until then may have been something else
+    assert "options that decide" in result.stderr
+    result = command("import", folder / "in.rejects.csv", *options, *maps, "--timezone", "Europe/Vienna")
+    assert result.exit_code == 0, result.output
     assert local.records("note") == [{"text": "1", "count": 2, "at": "2024-07-01T06:00:00.000Z"}]
     assert local.server.stats.operations["formation_cdts.get"] == 0
 
@@ -105,7 +119,7 @@ def test_each_kind_of_bad_row_goes_to_the_reject_file(command: Command, local: L
     rejects = folder / "in.rejects.csv"
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
     text = rejects.read_bytes()
-    assert text.startswith(b"medication_name,pid,medication_refills,_line,_status,_reason\n")
+    assert text.startswith(b"medication_name,pid,medication_refills,_line,_status,_reason,_key,_origin\n")
     assert b"caf\xe9," in text  # byte for byte
     rows = read_csv(rejects)
     # Not 300: the open quote ends at the next one, or at the end of the file, and the lines after it are read again.
@@ -117,19 +131,23 @@ def test_each_kind_of_bad_row_goes_to_the_reject_file(command: Command, local: L
         assert part in row["_reason"]
         assert "many" not in row["_reason"]
     assert [*rows[4].values()][-1] == ["Zebulon"]  # type: ignore[comparison-overlap]
-    assert not (folder / "in.unknown.csv").exists()
+    assert not (folder / "in.review.csv").exists()
+    assert len({row["_key"] for row in rows}) == 7
+    assert {row["_origin"] for row in rows} == {hashlib.sha256(content).hexdigest()}
 
     fixed = rejects.with_name("mended.csv")
     lines = text.decode("utf-8", "replace").splitlines()
     mended = [lines[0]]
-    for number, line in enumerate(lines[1:]):
-        tail = ",".join(line.rsplit(",", 3)[-3:]) if number != 4 else "156,rejected,x"
-        mended.append(f"mended{number},{key},{number},{tail}")
+    for number in range(7):
+        row = rows[number]
+        mended.append(f"mended{number},{key},{number},{row['_line']},rejected,x,{row['_key']},{row['_origin']}")
     fixed.write_text("\n".join(mended) + "\n", encoding="utf-8")
     result = command("import", fixed, *OPTIONS, "--patient-type", "EGUID")
     assert result.exit_code == 0, result.output
     names = [record["medication_name"] for record in local.records()]
     assert sorted(names) == sorted([f"drug{n}" for n in range(300)] + [f"mended{n}" for n in range(7)])
+    assert {row["_key"] for row in rows} < set(local.record_keys())
+    assert len(set(local.record_keys())) == 307
 
 
 def test_ndjson_with_bad_lines(command: Command, local: Local, folder: Path) -> None:
@@ -149,9 +167,10 @@ def test_ndjson_with_bad_lines(command: Command, local: Local, folder: Path) -> 
     assert result.exit_code == 1
     assert len(local.records()) == 2
     rows = read_ndjson(folder / "in.rejects.ndjson")
+    rows.sort(key=lambda row: row["_line"])
     assert [row["_line"] for row in rows] == [2, 3, 4, 5]
     assert rows[0]["_raw"] == '{"pid": "x", nonsense'
-    assert list(rows[1]) == [*good, "misspelt", "_line", "_status", "_reason"]
+    assert list(rows[1]) == [*good, "misspelt", "_line", "_status", "_reason", "_key", "_origin"]
     del rows[1]["misspelt"]
     rows[2]["medication_refills"] = "7"
     result = command("import", write_ndjson(folder / "mended.ndjson", rows[1:3]), *OPTIONS)
@@ -162,7 +181,7 @@ def test_what_the_server_refuses(command: Command, local: Local, folder: Path) -
     patient = local.patient()
     rows = [("a", patient, "active"), ("b", patient, "asleep"), ("c", GUID % 5, "active")]
     path = write_csv(folder / "in.csv", ("medication_name", "pid", "medication_status"), rows)
-    result = command("import", path, *OPTIONS, "--rejects", folder / "other.csv", "--no-check")
+    result = command("import", path, *OPTIONS, "--rejects", folder / "other.csv", "--check", "off")
     assert result.exit_code == 1
     found = read_csv(folder / "other.csv")
     assert [row["medication_name"] for row in sorted(found, key=lambda row: row["_line"])] == ["b", "c"]
@@ -172,42 +191,45 @@ def test_what_the_server_refuses(command: Command, local: Local, folder: Path) -
     assert "other.csv" in result.stdout
 
 
-def test_unknown_outcomes_are_kept_apart_and_not_imported_again_blindly(
+def test_without_keys_unknown_outcomes_are_kept_apart_and_not_imported_again_blindly(
     command: Command, local: Local, folder: Path
 ) -> None:
     patient = local.patient()
     path = write_csv(folder / "in.csv", HEADER[:2], [(f"n{number}", patient) for number in range(20)])
     local.do(lambda: local.server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", times=2, after=4)))
-    result = command("import", path, *OPTIONS)
+    options = (*OPTIONS, "--key-field", "none", "--no-journal")
+    result = command("import", path, *options)
     assert result.exit_code == 1
     assert not local.do(local.server.faults.unmet)
     assert len(local.records()) == 20
-    unknown = folder / "in.unknown.csv"
-    assert stat.S_IMODE(unknown.stat().st_mode) == 0o600
-    assert not (folder / "in.rejects.csv").exists()
-    assert "do not import again" in result.stdout
-    rows = read_csv(unknown)
+    review = folder / "in.review.csv"
+    assert stat.S_IMODE(review.stat().st_mode) == 0o600
+    assert files(folder) == ["in.csv", "in.review.csv"]
+    assert "look into" in result.stdout
+    rows = read_csv(review)
     assert [row["_status"] for row in rows] == ["unknown", "unknown"]
 
-    again = command("import", unknown, *OPTIONS)
+    again = command("import", review, *options)
     assert (again.exit_code, len(local.records())) == (1, 20)
-    assert len(read_csv(folder / "in.unknown.unknown.csv")) == 2
+    assert len(read_csv(folder / "in.review.review.csv")) == 2
     ndjson = write_ndjson(folder / "in.ndjson", [{**rows[0], "_line": 3}, {**rows[1], "_status": ""}])
-    assert command("import", ndjson, *OPTIONS).exit_code == 1
+    assert command("import", ndjson, *options).exit_code == 1
     assert len(local.records()) == 21
 
 
-def test_a_reject_file_is_never_overwritten(command: Command, local: Local, folder: Path) -> None:
+def test_files_of_another_import_are_never_overwritten(command: Command, local: Local, folder: Path) -> None:
     path = write_csv(folder / "in.csv", HEADER[:2], [("n", local.patient())])
-    for name in ("in.rejects.csv", "in.unknown.csv"):
+    for name in ("in.rejects.csv", "in.review.csv", "all.ndjson"):
         (folder / name).write_text("rows of an earlier import")
-        result = command("import", path, *OPTIONS)
+        result = command("import", path, *OPTIONS, "--results", "all.ndjson")
         assert result.exit_code == 2
         assert f"{name} exists" in result.stderr
         assert len(result.stderr.splitlines()) == 1
         (folder / name).unlink()
     assert command("import", path, *OPTIONS, "--rejects", folder / "no" / "r.csv").exit_code == 2
+    assert command("import", path, *OPTIONS, "--rejects", path).exit_code == 2
     assert local.records() == []
+    assert files(folder) == ["in.csv"]
 
 
 def test_usage_errors_are_one_line_and_exit_2(command: Command, local: Local, folder: Path) -> None:
@@ -257,23 +279,24 @@ def test_the_secret_from_a_file(command: Command, local: Local, folder: Path) ->
 
 def test_refused_credentials_exit_2(command: Command, local: Local, folder: Path) -> None:
     path = write_csv(folder / "in.csv", HEADER[:2], [("n", local.patient())])
-    for check in ("--check", "--no-check"):
-        result = command("import", path, *OPTIONS, check, WELKIN_SECRET_KEY="wrong")
+    for check in ("strict", "off"):
+        result = command("import", path, *OPTIONS, "--check", check, WELKIN_SECRET_KEY="wrong")
         assert result.exit_code == 2
         assert "Check the api client" in result.stderr
         assert "Traceback" not in result.output
     assert local.records() == []
-    rejects = folder / "in.rejects.csv"
-    assert not rejects.exists() or [row["_status"] for row in read_csv(rejects)] == ["failed"]
+    assert not (folder / "in.rejects.csv").exists()
+    assert command("import", path, *OPTIONS, "--check", "off").exit_code == 0  # the row is new to the next run
+    assert len(local.records()) == 1
 
 
-def test_from_line_and_rate(command: Command, local: Local, folder: Path) -> None:
+def test_rate_and_concurrency(command: Command, local: Local, folder: Path) -> None:
     patient = local.patient()
     path = write_csv(folder / "in.csv", HEADER[:2], [(f"n{line}", patient) for line in range(2, 12)])
-    result = command("import", path, *OPTIONS, "--from-line", "9", "--rate", "1000", "--concurrency", "2")
+    result = command("import", path, *OPTIONS, "--rate", "1000", "--concurrency", "2")
     assert result.exit_code == 0
-    assert {record["medication_name"] for record in local.records()} == {"n9", "n10", "n11"}
-    assert local.server.stats.peak <= 2
+    assert len(local.records()) == 10
+    assert local.server.stats.peak <= 3  # and the proof's look-up
 
 
 def test_an_empty_file(command: Command, folder: Path) -> None:
@@ -286,6 +309,7 @@ def test_a_look_up_that_fails_is_a_failed_row(
     command: Command, local: Local, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("welkin_async.transport.backoff", lambda failures: 0.0)
+    monkeypatch.setattr(PatientLookup.__init__, "__kwdefaults__", {**KEPT, "patience": 0.0})
     local.patient(mrn="m")
     path = write_csv(folder / "in.csv", HEADER[:2], [("n", "m")])
     fault = Fault(FaultKind.STATUS, operation="patients.get", times=5, status=500)
@@ -294,6 +318,7 @@ def test_a_look_up_that_fails_is_a_failed_row(
     assert result.exit_code == 1
     assert not local.do(local.server.faults.unmet)
     (row,) = read_csv(folder / "in.rejects.csv")
+    assert row["_line"] == "2"
     assert (row["_status"], row["_reason"]) == (
         "failed",
         "the patient's look-up: the server answered 500 (INTERNAL_SERVER_ERROR)",
@@ -310,10 +335,10 @@ def test_a_reject_file_that_cannot_be_written_ends_the_import(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("welkin_async.cli.rejects.Rejects.write", full)
-    result = command("import", path, *OPTIONS)
+    monkeypatch.setattr("welkin_async.cli.row_file.RowFile.write", full)
+    result = command("import", path, *OPTIONS, "--no-journal")
     assert result.exit_code == 1
-    assert "line 3 is in no reject file: rejected" in result.stderr
+    assert "line 3 is in no file: rejected" in result.stderr
     assert "No space left on device" in result.stderr
     assert len(local.records()) < 5000
 

@@ -71,9 +71,9 @@ async def test_the_key_not_used_for_longest_is_forgotten(patients: Patients) -> 
 
 
 async def test_a_failure_is_not_remembered(patients: Patients) -> None:
-    made = lookup(patients)
+    made = lookup(patients, patience=0.0)
     patients.error = ServerError("the server answered 500", request=LINE, status=500, error_codes=["OOPS", "a name"])
-    expected = Problem(Status.FAILED, "the patient's look-up: the server answered 500 (OOPS)")
+    expected = Problem(Status.FAILED, "the patient's look-up: the server answered 500 (OOPS)", transient=True)
     assert await made.resolve(["a"]) == {"a": expected}
     patients.error = None
     assert await made.resolve(["a"]) == {"a": "id-a"}

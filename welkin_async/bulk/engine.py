@@ -126,6 +126,8 @@ class Engine(Generic[RowT, R]):
         for worker in self._workers:
             if worker.delivering and worker.task is not None:
                 worker.task.cancel()
+        if self.exactly is not None:
+            self.exactly.leave()
         await self._drained()
 
     async def cancel(self) -> None:
@@ -133,6 +135,8 @@ class Engine(Generic[RowT, R]):
         self._halt.left = True
         self._halt.stopping = True
         self._cancel_workers()
+        if self.exactly is not None:
+            self.exactly.leave()
         await self._drained()
 
     @property
@@ -255,7 +259,13 @@ class Engine(Generic[RowT, R]):
         problem: WelkinError | None = getattr(worker.row, "problem", None)
         worker.sent_before = sent_before = False
         if books is not None and worker.again is None:
-            entry = await books.enter(worker.index, worker.row)
+            try:
+                entry = await books.enter(worker.index, worker.row)
+            except BaseException as failure:
+                await self._settle(worker, self._not_entered(worker, failure))
+                if isinstance(failure, asyncio.CancelledError) and self._halt.stopping:
+                    return True
+                raise
             if entry.step is Step.SKIP:
                 if self.exactly is not None and problem is None:
                     await self.exactly.skipped(worker.row)
@@ -280,6 +290,16 @@ class Engine(Generic[RowT, R]):
         if outcome is not None:
             await self._settle(worker, outcome)
         return True
+
+    def _not_entered(self, worker: Worker, failure: BaseException) -> Outcome[RowT, R]:
+        """Account for a row that was pulled but never came into the journal."""
+        error = InvalidInputError(f"the import was stopped before the row was sent ({type(failure).__name__})")
+        task = asyncio.current_task()
+        if isinstance(failure, asyncio.CancelledError) and task is not None and not self._halt.left:
+            task.uncancel()  # its outcome is still to be delivered to who listens
+        elif not self._halt.stopping:
+            self._stop(failure)
+        return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
 
     def _not_to_be_sent(self, worker: Worker, entry: Entry) -> Outcome[RowT, R] | None:
         """Return the outcome of a row that is refused or may have been sent by an earlier run; None where parked."""

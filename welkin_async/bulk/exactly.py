@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -80,6 +81,11 @@ class Exactly:
         self._ever: dict[str, dict[str, str | None]] = {}
         self._first_sent = time.time()
         self._watch: asyncio.Task[None] | None = None
+        self._left = asyncio.Event()
+
+    def leave(self) -> None:
+        """Leave the last sweep out, or break it off: a journal hands what it was to look at on to the next run."""
+        self._left.set()
 
     def start(
         self,
@@ -253,8 +259,12 @@ class Exactly:
 
     async def _sweep(self) -> None:
         """List every patient that ever had an unknown row once more, and name the keys that are there twice."""
-        await asyncio.sleep(max(0.0, self._reconciler.last_unknown + self._final_settle - time.monotonic()))
+        wait = max(0.0, self._reconciler.last_unknown + self._final_settle - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._left.wait(), wait)
         for patient, keys in self._ever.items():
+            if self._left.is_set():
+                return
             listed = await self._swept(patient)
             if listed is None:
                 continue

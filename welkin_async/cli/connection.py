@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ import attrs
 from welkin_async.cli.text import CommandError
 from welkin_async.errors import ConfigurationError
 from welkin_async.session import Welkin
+from welkin_async.transport import Attempt
 
 __all__ = ["Connection"]
 
@@ -37,11 +39,19 @@ class Connection:
     base_url: str | None = None
     secret_file: Path | None = None
 
-    def session(self, *, rate: float | None = None) -> Welkin:
+    def session(
+        self,
+        *,
+        rate: float | None = None,
+        timeout: float = 30.0,
+        on_attempt: Callable[[Attempt], None] | None = None,
+    ) -> Welkin:
         """Return a session that is not open yet.
 
         Args:
             rate: Requests per second it allows itself; None for no bound.
+            timeout: Seconds the server may take to answer.
+            on_attempt: Called after each request on the wire.
 
         Raises:
             CommandError: an option is missing or does not fit.
@@ -62,6 +72,8 @@ class Connection:
                 environment=self.environment,
                 base_url=self.base_url,
                 rate=rate,
+                timeout=timeout,
+                on_attempt=on_attempt,
             )
         except (ConfigurationError, ValueError) as error:
             message = str(error)

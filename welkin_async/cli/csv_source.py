@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from typing import TextIO
 
+from welkin_async.cli.forms import CsvForm, Form
 from welkin_async.cli.lines import STILL_UNKNOWN, UNDECODABLE, Lines, is_unsettled, refused
-from welkin_async.cli.rejects import csv_form
-from welkin_async.cli.rows import REJECT_COLUMNS, SourceRow
+from welkin_async.cli.rows import KEPT_COLUMNS, REJECT_COLUMNS, REVIEW_COLUMNS, SourceRow
 from welkin_async.cli.text import CommandError
 
 __all__ = ["CsvSource"]
@@ -22,29 +22,33 @@ class CsvSource:
 
     Args:
         file: Opened with ``newline=""``.
-        from_line: Rows that begin before this line are passed over.
         delimiter: What stands between cells.
+        encoding: The file's encoding.
 
     Raises:
         CommandError: the header does not fit.
     """
 
-    def __init__(self, file: TextIO, from_line: int = 1, delimiter: str = ",") -> None:
+    def __init__(self, file: TextIO, delimiter: str = ",", encoding: str = "utf-8") -> None:
         self.fixed = True
+        self.encoding = encoding
+        self.total: int | None = None
         self._lines = Lines(file)
-        self._from_line = from_line
         try:
             self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True)
         except (TypeError, ValueError):
             raise CommandError("the delimiter is one character, or 'tab'") from None
         header = self._header()
-        marked = header[-len(REJECT_COLUMNS) :] == REJECT_COLUMNS
         self._width = len(header)
-        self.columns = header[: -len(REJECT_COLUMNS)] if marked else header
-        self._status = self._width - 2 if marked else None
-        self.form = csv_form(self.columns, delimiter)
+        self._marks: tuple[str, ...] = ()
+        for marks in (REVIEW_COLUMNS, REJECT_COLUMNS):
+            if header[-len(marks) :] == marks:
+                self._marks = marks
+                break
+        self.columns = header[: self._width - len(self._marks)]
+        self.form: Form = CsvForm(self.columns, delimiter)
         for name in self.columns:
-            if name in REJECT_COLUMNS:
+            if name in KEPT_COLUMNS:
                 raise CommandError(f"column {name}: the name is kept for reject files; rename it")
             if self.columns.count(name) > 1:
                 raise CommandError(f"column {name or 'without a name'}: the header has it twice")
@@ -63,7 +67,7 @@ class CsvSource:
     def read(self, most: int) -> list[SourceRow]:
         """Return the next rows; see `Source`."""
         rows: list[SourceRow] = []
-        lines, reader, from_line = self._lines, self._reader, self._from_line
+        lines, reader = self._lines, self._reader
         while len(rows) < most:
             lines.taken.clear()
             line = lines.number + 1
@@ -73,7 +77,7 @@ class CsvSource:
                 break
             except csv.Error:
                 row = SourceRow(line, lines.keep_first(), _MALFORMED)
-            if row is not None and line >= from_line:
+            if row is not None:
                 rows.append(row)
         return rows
 
@@ -86,11 +90,19 @@ class CsvSource:
             problem = refused(f"the line is short: {expected}" if len(cells) < self._width else f"more than {expected}")
         elif not self._lines.decoded:
             problem = UNDECODABLE
-        if self._status is not None:
-            if len(cells) > self._status and is_unsettled(cells[self._status]):
-                problem = STILL_UNKNOWN
-            cells[len(self.columns) : self._width] = []
-        return SourceRow(line, cells, problem)
+        row = SourceRow(line, cells, problem)
+        if self._marks:
+            self._read_marks(row, cells)
+        return row
+
+    def _read_marks(self, row: SourceRow, cells: list[str]) -> None:
+        """Take our columns out of a row of a reject file."""
+        width = len(self.columns)
+        marks = dict(zip(self._marks, cells[width : self._width], strict=False))
+        if is_unsettled(marks.get("_status")):
+            row.problem = STILL_UNKNOWN
+        row.key, row.origin = marks.get("_key", "").strip(), marks.get("_origin", "").strip()
+        cells[width : self._width] = []
 
     def close(self) -> None:
         """Close the file."""

@@ -46,7 +46,7 @@ class Earlier:
         if path is None or not path.exists():
             return
         try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, check_same_thread=False)
             self._connection = connection
             (mark,) = connection.execute("SELECT max(stop) FROM blocks").fetchone()
             (created,) = connection.execute("SELECT sum(stop - start) FROM created").fetchone()

@@ -135,8 +135,10 @@ class CsvForm:
         width = len(self._columns)
         try:
             header = next(reader, [])
-            if header and header != [*self._columns, *self._marks]:
-                raise CommandError(_OTHER)
+            if header != [*self._columns, *self._marks]:
+                if "".join(taken).endswith("\n"):
+                    raise CommandError(_OTHER)
+                return
             taken.clear()
             for cells in reader:
                 text = "".join(taken)
@@ -149,8 +151,9 @@ class CsvForm:
 
     def _line(self, cells: Sequence[object]) -> str:
         text = io.StringIO()
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerow(cells)
-        return text.getvalue()
+        # What stands at the ends of lines is quoted within cells: a lone carriage return would end one, too.
+        csv.writer(text, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
+        return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 class NdjsonForm:

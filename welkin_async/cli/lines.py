@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from welkin_async.bulk import Status
-from welkin_async.cli.rows import Problem
+from welkin_async.cli.rows import ALTERED, DOUBLED, Problem
 
 __all__ = ["LONGEST_LINE", "STILL_UNKNOWN", "UNDECODABLE", "Lines", "is_unsettled", "refused"]
 
@@ -26,18 +26,21 @@ def refused(reason: str) -> Problem:
 UNDECODABLE = refused("not text in the file's encoding")
 
 STILL_UNKNOWN = Problem(
-    Status.UNKNOWN, "outcome of an earlier import unknown: look for the record; where there is none, clear _status"
+    Status.UNKNOWN,
+    "may be on the server from an earlier import: look for the record; where there is none, clear _status",
 )
-"""A row of a reject file whose outcome nobody has looked into since."""
+"""A row of a review file that nobody has looked into since."""
+
+_UNSETTLED = frozenset({Status.UNKNOWN.value, Status.CONFLICT.value, ALTERED, DOUBLED})
 
 
 def is_unsettled(status: object) -> bool:
-    """Tell whether a reject file's ``_status`` is one that forbids importing the row again before looking.
+    """Tell whether a review file's ``_status`` is one that forbids importing the row before looking.
 
     Args:
         status: The cell or value; cleared where somebody has looked.
     """
-    return isinstance(status, str) and status.strip().lower() in (Status.UNKNOWN, Status.CONFLICT)
+    return isinstance(status, str) and status.strip().lower() in _UNSETTLED
 
 
 class Lines:

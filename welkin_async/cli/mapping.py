@@ -97,6 +97,8 @@ class FieldMapping:
         formation: The CDT's definition, against which names are checked and by which types are chosen; None for no
             check, where a column without a type is sent as it is.
         zone: The zone of datetimes without an offset; None refuses them.
+        lenient: Whether fields that are none of the CDT's are sent as they are.
+        omitted: Columns that are not sent where all are, beside the patient's.
 
     Raises:
         CommandError: a column is missing, or a field is none of the CDT's, or cannot be written.
@@ -111,12 +113,16 @@ class FieldMapping:
         maps: Sequence[ColumnMap] = (),
         formation: CdtFormation | None = None,
         zone: tzinfo | None = None,
+        lenient: bool = False,
+        omitted: Iterable[str] = (),
     ) -> None:
         self._zone = zone
+        self._lenient = lenient
         self._fixed = fixed
         self._patient_column = patient_column
         self._defined = None if formation is None else {field.name: field for field in formation.fields or ()}
-        wanted = list(maps) or [ColumnMap(name, name) for name in columns if name != patient_column]
+        self._unsent = unsent = {patient_column, *omitted}
+        wanted = list(maps) or [ColumnMap(name, name) for name in columns if name not in unsent]
         if fixed:
             for name in (patient_column, *(each.column for each in wanted)):
                 if name not in columns:
@@ -139,6 +145,8 @@ class FieldMapping:
         if self._defined is None:
             return _Entry(column, name, self._conversion(kind))
         field = self._defined.get(name)
+        if self._lenient and (field is None or field.editable is False):
+            return _Entry(column, name, self._conversion(kind))
         if field is None:
             raise CommandError(f"column {column}: the CDT has no field {name}; the server would drop it silently")
         if field.editable is False:
@@ -213,7 +221,7 @@ class FieldMapping:
     def _all_of(self, values: dict[str, JSON]) -> Iterable[_Entry]:
         """Every key of an object but the patient's; those that the first row did not have are looked at now."""
         for name in values:
-            if name == self._patient_column:
+            if name in self._unsent:
                 continue
             entry = self._by_name.get(name)
             if entry is None:

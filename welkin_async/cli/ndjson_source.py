@@ -6,9 +6,9 @@ import json
 import math
 from typing import NoReturn, TextIO
 
+from welkin_async.cli.forms import Form, NdjsonForm
 from welkin_async.cli.lines import STILL_UNKNOWN, UNDECODABLE, Lines, is_unsettled, refused
-from welkin_async.cli.rejects import Format, ndjson_form
-from welkin_async.cli.rows import RAW, REJECT_COLUMNS, SourceRow
+from welkin_async.cli.rows import RAW, REJECT_COLUMNS, REVIEW_COLUMNS, SourceRow
 from welkin_async.codec import JSON
 
 __all__ = ["NdjsonSource"]
@@ -21,18 +21,19 @@ class NdjsonSource:
 
     Args:
         file: Opened with ``newline=""``.
-        from_line: Lines before this one are passed over.
+        encoding: The file's encoding.
     """
 
-    def __init__(self, file: TextIO, from_line: int = 1) -> None:
+    def __init__(self, file: TextIO, encoding: str = "utf-8") -> None:
+        self.encoding = encoding
+        self.total: int | None = None
         self._lines = Lines(file)
-        self._from_line = from_line
         self._held: list[SourceRow] = []
         self._held = first = self.read(1)
         values = first[0].values if first else None
         self.columns = tuple(values) if isinstance(values, dict) else ()
         self.fixed = False
-        self.form: Format = ndjson_form
+        self.form: Form = NdjsonForm()
 
     def read(self, most: int) -> list[SourceRow]:
         """Return the next rows; see `Source`."""
@@ -43,7 +44,7 @@ class NdjsonSource:
             text = next(lines, None)
             if text is None:
                 break
-            if lines.number >= self._from_line and not text.isspace():
+            if not text.isspace():
                 rows.append(self._row(lines.number, text))
         return rows
 
@@ -56,13 +57,16 @@ class NdjsonSource:
             values = None
         if not isinstance(values, dict):
             return SourceRow(line, text.rstrip("\r\n"), _NOT_JSON)
-        problem = None
+        row = SourceRow(line, values)
         if all(name in values for name in REJECT_COLUMNS):
             if is_unsettled(values["_status"]):
-                problem = STILL_UNKNOWN
-            for name in (*REJECT_COLUMNS, RAW):
+                row.problem = STILL_UNKNOWN
+            key, origin = values["_key"], values["_origin"]
+            row.key = key.strip() if isinstance(key, str) else ""
+            row.origin = origin.strip() if isinstance(origin, str) else ""
+            for name in (*REVIEW_COLUMNS, RAW):
                 values.pop(name, None)
-        return SourceRow(line, values, problem)
+        return row
 
     def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import Iterable
 
 from welkin_async.bulk import Status
@@ -21,6 +23,7 @@ from welkin_async.session import Welkin
 
 __all__ = ["PatientLookup", "reason_of"]
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds between two tries
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}").fullmatch
 
 
@@ -32,13 +35,26 @@ class PatientLookup:
         kind: What the keys are; an ``ID`` needs no look-up.
         concurrency: How many look-ups at once.
         bound: How many keys are remembered; the one not used for longest is forgotten first.
+        ids_too: Whether ids are looked up as well.
+        patience: Seconds for which a look-up that is not answered is tried again: the server may be down for a while.
     """
 
-    def __init__(self, welkin: Welkin, kind: PatientKeyType, *, concurrency: int = 16, bound: int = 100_000) -> None:
+    def __init__(
+        self,
+        welkin: Welkin,
+        kind: PatientKeyType,
+        *,
+        concurrency: int = 16,
+        bound: int = 100_000,
+        ids_too: bool = False,
+        patience: float = 120.0,
+    ) -> None:
         self._welkin = welkin.with_options(max_wait=None)  # as the creates do, it waits out whatever is asked
         self._kind: PatientKeyType = kind
         self._concurrency = concurrency
         self._bound = bound
+        self._as_given = kind == "ID" and not ids_too
+        self._patience = patience
         self._known: dict[str, str | Problem] = {}
         self.requests = 0
 
@@ -58,7 +74,7 @@ class PatientLookup:
         found: dict[str, str | Problem] = {}
         missing: list[str] = []
         for key in dict.fromkeys(keys):
-            if self._kind == "ID":
+            if self._as_given:
                 found[key] = key
             elif key in known:
                 found[key] = known[key] = known.pop(key)
@@ -74,24 +90,35 @@ class PatientLookup:
         return found
 
     async def _look_up(self, key: str) -> str | Problem:
-        answer: str | Problem
-        try:
-            self.requests += 1
-            answer = (await self._welkin.patients.get(key, type=self._kind)).id
-        except NotFoundError:
-            answer = Problem(Status.REJECTED, f"no patient has this {self._kind}")
-        except RejectedError as error:
-            answer = Problem(Status.REJECTED, f"the patient's look-up: {reason_of(error)}")
-        except InvalidInputError:
-            answer = Problem(Status.REJECTED, f"expected a patient's {self._kind}")
-        except AuthenticationError:
-            raise
-        except RequestError as error:
-            return Problem(Status.FAILED, f"the patient's look-up: {reason_of(error)}")  # the next row may ask again
+        """Look a patient up, again and again while the server does not answer: an outage is to cost no row."""
+        deadline, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        while True:
+            answer = await self._ask(key)
+            if not isinstance(answer, Problem) or not answer.transient:
+                break
+            if time.monotonic() + pause > deadline:
+                return answer  # not remembered: the next row may ask again
+            await asyncio.sleep(pause)
+            pause = min(pause * 2.0, _LONGEST_PAUSE)
         self._known[key] = answer
         if len(self._known) > self._bound:
             del self._known[next(iter(self._known))]
         return answer
+
+    async def _ask(self, key: str) -> str | Problem:
+        try:
+            self.requests += 1
+            return (await self._welkin.patients.get(key, type=self._kind)).id
+        except NotFoundError:
+            return Problem(Status.REJECTED, f"no patient has this {self._kind}")
+        except RejectedError as error:
+            return Problem(Status.REJECTED, f"the patient's look-up: {reason_of(error)}")
+        except InvalidInputError:
+            return Problem(Status.REJECTED, f"expected a patient's {self._kind}")
+        except AuthenticationError:
+            raise
+        except RequestError as error:
+            return Problem(Status.FAILED, f"the patient's look-up: {reason_of(error)}", transient=True)
 
 
 def reason_of(error: WelkinError | None) -> str:

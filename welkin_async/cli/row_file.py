@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from welkin_async.bulk import Status
 from welkin_async.bulk.ranges import RangeSet
@@ -109,7 +109,7 @@ class RowFile:
             if not self.rows:
                 self.path.unlink()
 
-    def _open(self, mode: str, flags: int) -> TextIO:
+    def _open(self, mode: Literal["w", "a"], flags: int) -> TextIO:
         number = os.open(self.path, os.O_WRONLY | flags, 0o600)
         return os.fdopen(number, mode, encoding=self._encoding, errors="surrogateescape", newline="")
 

@@ -71,7 +71,9 @@ class RowFiles:
         for file in self._all():
             if file.path.exists():
                 option = "--results" if file is self.results else "--rejects"
-                raise CommandError(f"{file.path} exists, and holds rows of an earlier import: move it, or name another with {option}")
+                raise CommandError(
+                    f"{file.path} exists, and holds rows of an earlier import: move it, or name another with {option}"
+                )
 
     def take_up(self, mode: str) -> None:
         """Go on with the files of earlier runs.
@@ -104,11 +106,7 @@ class RowFiles:
         Raises:
             OSError: a file cannot be written.
         """
-        belongs = None
-        if entry.status in _REJECTED:
-            belongs = self.rejects
-        elif entry.status not in (Status.CREATED.value, Status.SKIPPED.value):
-            belongs = self.review
+        belongs = None if entry.status == Status.CREATED else self._place(entry.status)
         for file in (self.rejects, self.review):
             if file is belongs:
                 file.write(row, entry)
@@ -117,9 +115,29 @@ class RowFiles:
         if self.results is not None:
             self.results.write(row, entry)
 
+    def write_earlier(self, row: SourceRow, entry: Entry) -> None:
+        """Put a row there that an earlier run was done with, unless that run has done so.
+
+        Args:
+            row: The row.
+            entry: What the journal says of it.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        if entry.status == Status.CREATED:
+            self.rejects.forget(row.line)
+        elif row.line not in self.rejects and row.line not in self.review:
+            self._place(entry.status).write(row, entry)
+        if self.results is not None and row.line not in self.results:
+            self.results.write(row, entry)
+
     def write_double(self, row: SourceRow, entry: Entry) -> None:
         """Put a row that is on the server more than once into the review file; its result stays what it is."""
         self.review.write(row, entry)
+
+    def _place(self, status: str) -> RowFile:
+        return self.rejects if status in _REJECTED else self.review
 
     def close(self) -> None:
         """Close them."""

@@ -50,7 +50,7 @@ class RowKeys:
                 raise CommandError(f"column {self.column}: the file has no such column")
             object.__setattr__(self, "_index", list(self.columns).index(self.column))
 
-    def of(self, row: SourceRow, fields: Mapping[str, JSON] | None = None) -> str | None | Problem:
+    def of(self, row: SourceRow, fields: Mapping[str, JSON] | None = None) -> str | Problem | None:
         """Return a row's key, None where there are no keys, or what is wrong with it.
 
         Args:

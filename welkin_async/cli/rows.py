@@ -10,13 +10,26 @@ from welkin_async.bulk import CdtRow, Status
 from welkin_async.codec import JSON
 from welkin_async.errors import InvalidInputError, WelkinError
 
-__all__ = ["ALTERED", "DOUBLED", "RAW", "REJECT_COLUMNS", "REVIEW_COLUMNS", "ImportRow", "Problem", "SourceRow"]
+__all__ = [
+    "ALTERED",
+    "DOUBLED",
+    "KEPT_COLUMNS",
+    "RAW",
+    "REJECT_COLUMNS",
+    "REVIEW_COLUMNS",
+    "ImportRow",
+    "Problem",
+    "SourceRow",
+]
 
 REJECT_COLUMNS = ("_line", "_status", "_reason", "_key", "_origin")
 """What a reject file adds to the input's columns."""
 
 REVIEW_COLUMNS = (*REJECT_COLUMNS, "_record_id")
 """What a review file adds."""
+
+KEPT_COLUMNS = frozenset({*REVIEW_COLUMNS, "_error", "_attempts"})
+"""Names that no column of the input may have."""
 
 RAW = "_raw"
 """Where an NDJSON file keeps a line that could not be read."""

@@ -1,24 +1,29 @@
 """Reading files a batch of rows at a time, without ever holding the file.
 
 Sources block and belong in a thread. A line that cannot be read is a row with a problem, and the next line is read as
-if nothing had happened.
+if nothing had happened. The same file gives the same rows at the same positions, however often it is read.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from welkin_async.cli.csv_source import CsvSource
+from welkin_async.cli.detection import SAMPLE, delimiter_of, encoding_of
+from welkin_async.cli.forms import Form
 from welkin_async.cli.lines import LONGEST_LINE
 from welkin_async.cli.ndjson_source import NdjsonSource
-from welkin_async.cli.rejects import Format
+from welkin_async.cli.parquet_source import ParquetSource
 from welkin_async.cli.rows import SourceRow
 from welkin_async.cli.text import CommandError
 
-__all__ = ["Source", "count_rows", "open_source"]
+__all__ = ["Source", "count_rows", "digest_of", "open_source"]
+
+_PIECE = 1 << 20
 
 
 class Source(Protocol):
@@ -26,13 +31,17 @@ class Source(Protocol):
 
     Attributes:
         columns: The names of the columns: of the header, or of the first row where there is none.
-        fixed: Whether every row has exactly these columns.
-        form: The format of its reject files.
+        fixed: Whether every row has exactly these, as cells of text.
+        form: The format of the files that its rows go to.
+        encoding: The file's encoding.
+        total: How many rows there are, where the file says so.
     """
 
     columns: tuple[str, ...]
     fixed: bool
-    form: Format
+    form: Form
+    encoding: str
+    total: int | None
 
     def read(self, most: int) -> list[SourceRow]:
         """Return the next rows, none at the end.
@@ -51,32 +60,37 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path, *, encoding: str = "utf-8", delimiter: str = ",", from_line: int = 1) -> Source:
+def open_source(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> Source:
     """Open a file by its ending, and read its header.
 
     Args:
-        path: A ``.csv`` or ``.ndjson`` file.
-        encoding: Its encoding; a byte order mark of UTF-8 is skipped.
-        delimiter: What stands between the cells of a CSV file.
-        from_line: Rows that begin before this line are passed over.
+        path: A ``.csv``, ``.ndjson``, ``.jsonl`` or ``.parquet`` file.
+        encoding: Its encoding; found out by its byte order mark where it is None.
+        delimiter: What stands between the cells of a CSV file; found out by the header where it is None.
 
     Raises:
         CommandError: it cannot be opened, has another ending, or its header does not fit.
     """
-    kinds = {".csv": CsvSource, ".ndjson": NdjsonSource}
-    kind = kinds.get(path.suffix.lower())
-    if kind is None:
-        raise CommandError("the file is to end in .csv or .ndjson")
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        return ParquetSource(path)
+    if ending not in (".csv", ".ndjson", ".jsonl"):
+        raise CommandError("the file is to end in .csv, .ndjson, .jsonl or .parquet")
     try:
-        name = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+        if encoding is None or encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+            with path.open("rb") as beginning:
+                found = encoding_of(beginning.read(4))
+            encoding = found if encoding is None or found == "utf-8-sig" else "utf-8"
         # Closed by the source.
-        file = path.open(encoding=name, errors="surrogateescape", newline="")
+        file = path.open(encoding=encoding, errors="surrogateescape", newline="")
     except LookupError:
         raise CommandError("the encoding is not one that Python knows") from None
     except OSError as error:
         raise CommandError(f"the file cannot be opened: {error.strerror}") from None
     try:
-        return CsvSource(file, from_line, delimiter) if kind is CsvSource else NdjsonSource(file, from_line)
+        if ending != ".csv":
+            return NdjsonSource(file, encoding)
+        return CsvSource(file, delimiter or _delimiter(file), encoding)
     except UnicodeError:
         file.close()
         raise CommandError("the file's beginning is not text in the given encoding") from None
@@ -85,11 +99,36 @@ def open_source(path: Path, *, encoding: str = "utf-8", delimiter: str = ",", fr
         raise
 
 
+def _delimiter(file: TextIO) -> str:
+    found = delimiter_of(file.read(SAMPLE))
+    file.seek(0)
+    return found
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex; read in pieces.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CommandError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    except OSError as error:
+        raise CommandError(f"the file cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
 def count_rows(path: Path, stopped: Callable[[], bool] = lambda: False) -> int | None:
     """Count the rows of a file, for the progress shown; a CSV file's with care for line ends within quotes.
 
     Args:
-        path: A ``.csv`` or ``.ndjson`` file.
+        path: A file of text with line ends of one byte.
         stopped: Asked now and then whether to give up.
 
     Returns:

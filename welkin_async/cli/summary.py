@@ -1,48 +1,147 @@
-"""The summary an import ends with."""
+"""What an import ends with: for people, for machines, and as a page."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from typing import Any
 
-from welkin_async.cli.rejects import RejectFiles
+import attrs
+
+from welkin_async.cli.meter import Meter
+from welkin_async.cli.picture import page
+from welkin_async.cli.row_files import RowFiles
 from welkin_async.cli.tally import Tally
 from welkin_async.cli.text import aligned, whole
 
-__all__ = ["summary"]
+__all__ = ["Summary"]
 
 _MOST_REASONS = 8
 
+_Lines = list[tuple[str, str, str]]
 
-def summary(file: Path, cdt: str, tally: Tally, files: RejectFiles) -> str:
-    """Say what became of the rows, where those are that were not created, and why.
 
-    Args:
-        file: What was imported.
+@attrs.frozen
+class Summary:
+    """Says what became of the rows, where those are that were not created, why, and how it went.
+
+    Attributes:
+        file: The name of what was imported.
         cdt: Into which CDT.
-        tally: The counts.
-        files: The reject files.
+        digest: SHA-256 of the file.
+        tally: The counts of rows.
+        meter: The counts of requests.
+        files: The files of rows; None where none were written.
+        paused: Seconds for which the import waited for a server that was down.
+        lookups: How many listings were made to look for rows.
     """
-    seconds = tally.seconds
-    rejects = f"see {files.rejects.path}"
-    unknown = f"may be on the server, do not import again before looking: {files.unknown.path}"
-    lines = [
-        ("rows", whole(tally.rows), ""),
-        ("created", whole(tally.created), ""),
-        ("rejected", whole(tally.rejected), rejects if tally.rejected else ""),
-        ("failed", whole(tally.failed), rejects if tally.failed else ""),
-        ("unknown", whole(tally.unknown), unknown if tally.unknown else ""),
-        ("requests", whole(tally.requests), ""),
-        ("retried", whole(tally.retried), ""),
-        ("seconds", f"{seconds:,.2f}", ""),
-        ("rows per second", whole(round(tally.rows / seconds)) if seconds else "", ""),
-    ]
-    if tally.altered:
-        lines.insert(2, ("altered", whole(tally.altered), "created, but the server dropped or changed a field"))
-    text = f"{file.name} into {cdt}\n\n{aligned(lines)}"
-    common = tally.reasons.most_common(_MOST_REASONS)
-    if common:
-        text += "\n\nnot created because\n" + "\n".join(f"{whole(count):>8}  {reason}" for reason, count in common)
-        rest = tally.reasons.total() - sum(count for _, count in common)
-        if rest:
-            text += f"\n{whole(rest):>8}  for other reasons"
-    return text
+
+    file: str
+    cdt: str
+    digest: str
+    tally: Tally
+    meter: Meter
+    files: RowFiles | None
+    paused: float = 0.0
+    lookups: int = 0
+
+    def text(self) -> str:
+        """Return the summary for people."""
+        text = f"{self.file} into {self.cdt}\n\n{aligned([*self._rows(), *self._way()])}"
+        reasons = self.tally.reasons
+        common = reasons.most_common(_MOST_REASONS)
+        if common:
+            text += "\n\nnot created because\n" + "\n".join(f"{whole(count):>8}  {reason}" for reason, count in common)
+            rest = reasons.total() - sum(count for _, count in common)
+            if rest:
+                text += f"\n{whole(rest):>8}  for other reasons"
+        return text
+
+    def json(self, **more: Any) -> str:
+        """Return the summary for machines.
+
+        Args:
+            more: What else belongs there.
+        """
+        files = self.files
+        paths = {} if files is None else {"rejects": files.rejects, "review": files.review, "results": files.results}
+        values = {
+            "cdt": self.cdt,
+            "file_sha256": self.digest,
+            **self.tally.as_json(),
+            **self.meter.as_json(),
+            "lookups": self.lookups,
+            "paused_seconds": round(self.paused, 3),
+            "reasons": dict(self.tally.reasons.most_common()),
+            "files": {name: str(file.path) for name, file in paths.items() if file is not None and file.rows},
+            **more,
+        }
+        return json.dumps(values, indent=2)
+
+    def html(self) -> str:
+        """Return the summary as a page; reasons and counts, and nothing of any row, not even the file's name."""
+        reasons = [(reason, whole(count), "") for reason, count in self.tally.reasons.most_common(_MOST_REASONS)]
+        causes = [(name, whole(count), "") for name, count in self.meter.as_json()["not_answered_for_good"].items()]
+        tables = {
+            "Rows": self._rows(remarks=False),
+            "Requests": self._way(),
+            "Requests not answered for good": causes,
+            "Rows not created because": reasons,
+        }
+        return page(f"Import into {self.cdt}", f"File {self.digest[:16]}", tables, self.meter.samples.finished())
+
+    def _rows(self, *, remarks: bool = True) -> _Lines:
+        tally, files = self.tally, self.files
+        rejects = f"see {files.rejects.path}" if files is not None and remarks else ""
+        review = f"look into {files.review.path}" if files is not None and remarks else ""
+        lines = [
+            ("rows", whole(tally.rows), f"{whole(tally.earlier)} done by earlier runs" if tally.earlier else ""),
+            ("created", whole(tally.created), f"{whole(tally.adopted)} found on the server" if tally.adopted else ""),
+        ]
+        named = (
+            ("altered", tally.altered, review, "created, but the server dropped or changed a field"),
+            ("doubled", tally.doubled, review, "created, and there more than once"),
+            ("rejected", tally.rejected, rejects, ""),
+            ("failed", tally.failed, rejects, ""),
+            ("unknown", tally.unknown, review, "may be on the server"),
+            ("conflict", tally.conflict, review, "its key is there with something else"),
+            ("not sent", tally.unsent, "", "the next run sends them"),
+        )
+        always = ("rejected", "failed", "unknown")
+        for label, count, file, what in named:
+            if count or label in always:
+                remark = "; ".join(part for part in (what, file) if part) if count else ""
+                lines.append((label, whole(count), remark))
+        return lines
+
+    def _way(self) -> _Lines:
+        tally, meter = self.tally, self.meter
+        seconds = tally.seconds
+        found = [
+            ("requests", whole(meter.requests), f"{whole(meter.creates)} creates, {whole(self.lookups)} look-ups"),
+            ("retried", whole(tally.retried), ", ".join(f"{whole(n)} {_short(*c)}" for c, n in self._causes())),
+            ("throttled", whole(meter.throttled), ""),
+            ("token requests", whole(meter.tokens), ""),
+            ("seconds", f"{seconds:,.2f}", f"{self.paused:,.1f} of them waiting for the server" if self.paused else ""),
+            ("rows per second", whole(round(tally.rate)), ""),
+        ]
+        quantiles = [
+            (name, meter.latency.percentile(share)) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+        ]
+        found += [(f"latency {name}", f"{value * 1000:,.1f} ms", "") for name, value in quantiles if value is not None]
+        return [*found, ("sent", _bytes(meter.sent), ""), ("received", _bytes(meter.received), "")]
+
+    def _causes(self) -> list[tuple[tuple[str, int | None], int]]:
+        return self.meter.causes.most_common(5)
+
+
+def _short(verdict: str, status: int | None) -> str:
+    return f"{verdict} ({status if status is not None else 'no answer'})"
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    raise AssertionError("the last unit takes all")

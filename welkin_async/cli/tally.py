@@ -1,16 +1,18 @@
-"""Counts of an import as it goes, and its summary."""
+"""Counts of an import as it goes."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from welkin_async.bulk import Outcome, Status
-from welkin_async.cli.rows import Problem
+from welkin_async.auth import TokenCache
 from welkin_async.cli.text import whole
+from welkin_async.limits import Limiter
 
 __all__ = ["Tally"]
 
@@ -22,85 +24,144 @@ _OTHER = "other reasons"
 class Tally:
     """Counts; their size does not depend on the number of rows.
 
+    Rows of earlier runs count as what they became there.
+
     Attributes:
         total: How many rows there are, or None while that is not known.
-        created: Rows created.
+        created: Rows created, those of earlier runs included.
+        earlier: Rows among all that earlier runs were done with.
+        adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
+        altered: Rows among the created of which the server dropped or changed a field.
         rejected: Rows refused, by the server or before anything was sent.
         failed: Rows that could not be sent.
-        unknown: Rows that may or may not be on the server, and those whose key is there with something else.
-        requests: Creates that went out.
-        retried: Requests beyond the first of each row.
-        altered: Rows among the created of which the server dropped or changed a field.
-        reasons: How often each reason was met.
-        started: When, on the monotonic clock.
+        unknown: Rows that may or may not be on the server.
+        conflict: Rows whose key is there with something else.
+        doubled: Rows among the created that are on the server more than once.
+        unsent: Rows that a stopped import had read and not sent; the next run sends them.
+        attempts: Creates that went out, as the outcomes tell.
+        retried: Creates beyond the first of each row.
+        reasons: How often each reason for not being created was met.
+        limiter: What the server allows; None before the session is open.
+        tokens: The session's tokens; None before it is open.
     """
 
     total: int | None = None
     created: int = 0
+    earlier: int = 0
+    adopted: int = 0
+    altered: int = 0
     rejected: int = 0
     failed: int = 0
     unknown: int = 0
-    requests: int = 0
+    conflict: int = 0
+    doubled: int = 0
+    unsent: int = 0
+    attempts: int = 0
     retried: int = 0
-    altered: int = 0
     reasons: Counter[str] = attrs.field(factory=Counter)
-    started: float = attrs.field(factory=time.monotonic)
+    limiter: Limiter | None = None
+    tokens: TokenCache | None = None
+    _started: float = attrs.field(factory=time.monotonic)
+    _clock: Callable[[], float] = time.monotonic
 
     @property
     def rows(self) -> int:
         """Rows that have their outcome."""
-        return self.created + self.rejected + self.failed + self.unknown
+        return self.created + self.rejected + self.failed + self.unknown + self.conflict + self.unsent
 
     @property
     def complete(self) -> bool:
-        """Whether every row so far was created as it was sent."""
-        return self.created == self.rows and not self.altered
+        """Whether every row so far is on the server once, as it was sent."""
+        return self.created == self.rows and not self.altered and not self.doubled
 
     @property
     def seconds(self) -> float:
         """Seconds since the start."""
-        return time.monotonic() - self.started
+        return self._clock() - self._started
+
+    @property
+    def rate(self) -> float:
+        """Rows done by this run per second."""
+        seconds = self.seconds
+        return (self.rows - self.earlier) / seconds if seconds > 0 else 0.0
 
     def start(self) -> None:
         """Let the clock begin now."""
-        self.started = time.monotonic()
+        self._started = self._clock()
 
-    def sent(self, outcome: Outcome[Any, Any]) -> None:
-        """Count an outcome's requests, and the row where it was created."""
-        self.requests += outcome.attempts
-        if outcome.attempts > 1:
-            self.retried += outcome.attempts - 1
-        if outcome.status is Status.CREATED:
-            self.created += 1
-            self.altered += bool(outcome.altered)
+    def count(self, status: str, attempts: int = 0, *, adopted: bool = False, earlier: bool = False) -> None:
+        """Count a row.
 
-    def refuse(self, problem: Problem) -> None:
-        """Count a row that was not created."""
-        if problem.status is Status.REJECTED:
-            self.rejected += 1
-        elif problem.status is Status.FAILED:
-            self.failed += 1
-        else:
-            self.unknown += 1
-        reason = problem.reason
+        Args:
+            status: What became of it, one of the attributes.
+            attempts: How many creates went out for it.
+            adopted: Whether it was found on the server.
+            earlier: Whether an earlier run was done with it.
+        """
+        if status == "altered":
+            self.altered += 1
+            status = "created"
+        setattr(self, status, getattr(self, status) + 1)
+        self.adopted += adopted
+        self.earlier += earlier
+        self.attempts += attempts
+        if attempts > 1:
+            self.retried += attempts - 1
+
+    def because(self, reason: str) -> None:
+        """Count a reason for which a row was not created.
+
+        Args:
+            reason: Free of its values.
+        """
         self.reasons[reason if reason in self.reasons or len(self.reasons) < _MOST_REASONS else _OTHER] += 1
 
     def line(self) -> str:
-        """Say in one line how far it is."""
-        rows, seconds = self.rows, self.seconds
-        rate = rows / seconds if seconds > 0 else 0.0
+        """Say in one line how far it is, and what the server allows."""
+        rows, rate = self.rows, self.rate
         parts = [
             f"{whole(rows)}/{whole(max(rows, self.total))} rows" if self.total is not None else f"{whole(rows)} rows"
         ]
         parts.append(f"{whole(round(rate))}/s")
         parts.append(f"created {whole(self.created)}")
         parts.append(f"failed {whole(self.rejected + self.failed)}")
-        if self.unknown:
-            parts.append(f"unknown {whole(self.unknown)}")
+        if self.unknown or self.conflict:
+            parts.append(f"unknown {whole(self.unknown + self.conflict)}")
         parts.append(f"retried {whole(self.retried)}")
+        parts += self._limits()
         if self.total is not None and rate > 0:
             parts.append(f"{_duration(max(0, self.total - rows) / rate)} left")
         return "  ".join(parts)
+
+    def _limits(self) -> list[str]:
+        limiter = self.limiter
+        if limiter is None:
+            return []
+        now = self._clock()
+        parts = [f"{limiter.in_flight} out"]
+        rate, pause = limiter.rate(now), limiter.closed_for(now)
+        if rate is not None:
+            parts.append(f"at most {rate:,.0f}/s")
+        if limiter.throttled(now) and math.isfinite(limiter.slots):
+            parts.append(f"{int(limiter.slots):,} at once")
+        if pause > 0:
+            parts.append(f"paused {math.ceil(pause)} s")
+        elif not limiter.in_flight and self.tokens is not None and self.tokens.current() is None:
+            parts.append("waiting for a token")
+        return parts
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts for machines."""
+        names = (
+            *("rows", "created", "adopted", "altered", "rejected", "failed", "unknown", "conflict", "doubled"),
+            *("unsent", "earlier", "attempts", "retried", "complete"),
+        )
+        seconds = self.seconds
+        return {
+            **{name: getattr(self, name) for name in names},
+            "seconds": round(seconds, 3),
+            "rows_per_second": round(self.rate, 1),
+        }
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from welkin_async.cli.detection import delimiter_of, encoding_of, written_as
+from welkin_async.cli.sources import open_source
+
+from .conftest import Command, Local
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_encoding_and_delimiter_are_found_out(folder: Path, encoding: str, delimiter: str) -> None:
+    content = f'a{delimiter}"b{delimiter}c"\n1{delimiter}"é\nü"\n'
+    path = folder / "f.csv"
+    path.write_bytes(content.encode(encoding))
+    source = open_source(path)
+    try:
+        assert source.columns == ("a", f"b{delimiter}c")
+        assert [(row.values, row.problem) for row in source.read(10)] == [(["1", "é\nü"], None)]
+        assert source.encoding == encoding
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ","),
+        ("a\n1,2\n", ","),
+        ("a;b;c\n1,5;2,5;3,5\n", ";"),
+        ("a,b;c,d\n1;2\n", ","),
+        ("a|b,c\n1|2\n", "|"),
+        ('"a,b,c";d\n', ";"),
+        ("\n\na\tb\n", "\t"),
+        ("a|b;c\r\nx\r\n", ";"),
+    ],
+)
+def test_the_delimiter_is_what_the_header_has_most_of(text: str, found: str) -> None:
+    assert delimiter_of(text) == found
+
+
+def test_marks_and_what_is_written() -> None:
+    assert encoding_of(b"\xff\xfea\x00") == encoding_of(b"\xfe\xff\x00a") == "utf-16"
+    assert encoding_of(b"\xff\xfe\x00\x00") == "utf-32"
+    assert encoding_of(b"a") == "utf-8"
+    assert [written_as(name) for name in ("utf-8-sig", "utf-16", "UTF-32", "latin-1")] == ["utf-8"] * 3 + ["iso8859-1"]
+
+
+def test_an_import_of_a_spreadsheet_in_utf_16(command: Command, local: Local, folder: Path) -> None:
+    path = folder / "in.csv"
+    path.write_bytes(f"pid\tmedication_name\r\n{local.patient()}\tSeñal\r\n\tÜbel\r\n".encode("utf-16"))
+    result = command("import", path, "--cdt", "medication", "--patient-column", "pid")
+    assert result.exit_code == 1
+    assert local.records() == [{"medication_name": "Señal"}]
+    rejects = (folder / "in.rejects.csv").read_text(encoding="utf-8")
+    assert "\tÜbel\t3\trejected\tthe patient is missing\t" in rejects
+
+
+class TestParquet:
+    @pytest.fixture
+    def arrow(self) -> Any:
+        return pytest.importorskip("pyarrow")
+
+    def test_rows_and_values(self, arrow: Any, folder: Path, command: Command, local: Local) -> None:
+        from datetime import UTC, date, datetime
+        from decimal import Decimal
+
+        import pyarrow.parquet as parquet  # type: ignore[import-untyped]
+
+        local.define("wide", {"text": "text", "count": "integer", "yes": "checkbox", "at": "datetime", "day": "date"})
+        patient = local.patient()
+        moment = datetime(2024, 5, 31, 14, 30, tzinfo=UTC)
+        columns = {
+            "pid": [patient, patient, None, patient] + [patient] * 2000,
+            "text": ["a", None, "c", "d"] + ["x"] * 2000,
+            "count": [1, 2, 3, None] + [4] * 2000,
+            "yes": [True, False, None, None] + [True] * 2000,
+            "at": [moment, None, None, moment] + [moment] * 2000,
+            "day": [date(2024, 5, 31), None, None, None] + [None] * 2000,
+        }
+        parquet.write_table(arrow.table(columns), folder / "in.parquet", row_group_size=300)
+        options = ("--cdt", "wide", "--patient-column", "pid")
+        result = command("import", folder / "in.parquet", *options)
+        assert result.exit_code == 1, result.output
+        records = local.records("wide")
+        assert len(records) == 2003
+        assert records[0] == {
+            "text": "a",
+            "count": 1,
+            "yes": True,
+            "at": "2024-05-31T14:30:00.000Z",
+            "day": "2024-05-31T00:00:00.000Z",
+        }
+        rejects = (folder / "in.rejects.ndjson").read_text(encoding="utf-8")
+        assert rejects.count("\n") == 1
+        assert '"_line": 3, "_status": "rejected", "_reason": "the patient is missing"' in rejects
+        naive = arrow.table({"pid": [patient], "at": [datetime(2024, 5, 31, 14, 30)]})
+        parquet.write_table(naive, folder / "naive.parquet")
+        assert command("import", folder / "naive.parquet", *options).exit_code == 1
+        assert "--timezone" in (folder / "naive.rejects.ndjson").read_text()
+        odd = arrow.table({"pid": [patient] * 2, "text": [b"\x00", b"\x01"], "count": [Decimal("1.50"), Decimal(2)]})
+        parquet.write_table(odd, folder / "odd.parquet")
+        assert command("import", folder / "odd.parquet", *options).exit_code == 1
+        assert (folder / "odd.rejects.ndjson").read_text().count("neither text") == 2
+
+    def test_what_is_no_parquet_file(self, arrow: Any, folder: Path, command: Command) -> None:
+        (folder / "in.parquet").write_bytes(b"PAR1 nonsense")
+        result = command("import", folder / "in.parquet", "--cdt", "wide", "--patient-column", "pid")
+        assert result.exit_code == 2
+        assert "not a Parquet file" in result.stderr
+
+    def test_without_the_extra(self, folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(name: str) -> Any:
+            raise ImportError(name)
+
+        (folder / "in.parquet").write_bytes(b"")
+        monkeypatch.setattr("welkin_async.cli.parquet_source.importlib.import_module", missing)
+        result = command("import", folder / "in.parquet", "--cdt", "wide", "--patient-column", "pid")
+        assert result.exit_code == 2
+        assert "welkin-async[parquet]" in result.stderr

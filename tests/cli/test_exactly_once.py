@@ -1,0 +1,252 @@
+"""Keys, journal and files of rows over several runs of the command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from welkin_async.sandbox import Fault, FaultKind
+
+from .conftest import Command, Local, read_csv, read_ndjson, write_csv, write_ndjson
+
+OPTIONS = ("--cdt", "medication", "--patient-column", "pid")
+QUICK = ("--settle", "0.3", "--final-settle", "0.3")
+HEADER = ("pid", "medication_name", "medication_refills")
+NOBODY = "00000000-0000-4000-8000-000000000009"
+
+
+def some(folder: Path, patient: str, count: int = 20) -> Path:
+    return write_csv(folder / "in.csv", HEADER, [(patient, f"n{number}", number) for number in range(count)])
+
+
+def fault(local: Local, kind: FaultKind, **more: Any) -> None:
+    more.setdefault("operation", "cdts.create")
+    local.do(lambda: local.server.faults.add(Fault(kind, **more)))
+
+
+def test_the_same_command_does_nothing_twice(command: Command, local: Local, folder: Path) -> None:
+    path = some(folder, local.patient())
+    for _ in range(3):
+        result = command("import", path, *OPTIONS, "--json", "--results", "all.ndjson")
+        assert result.exit_code == 0
+        assert json.loads(result.stdout)["created"] == 20
+    assert json.loads(result.stdout)["earlier"] == 20
+    assert len(local.records()) == local.server.stats.operations["cdts.create"] == 20
+    results = read_ndjson(folder / "all.ndjson")
+    assert sorted(row["_line"] for row in results) == list(range(2, 22))
+    assert {row["_record_id"] for row in results} == set(
+        local.do(lambda: [r["id"] for r in local.server.store.cdt_records("medication")])
+    )
+    assert {row["_key"] for row in results} == set(local.record_keys())
+    assert results[0]["medication_name"].startswith("n")
+    assert {row["_attempts"] for row in results} == {1}
+    changed = command("import", some(folder, local.patient(), 21), *OPTIONS, "--results", "all.ndjson")
+    assert changed.exit_code == 2
+    assert "of another file" in changed.stderr
+
+
+def test_an_unknown_outcome_is_looked_up(command: Command, local: Local, folder: Path) -> None:
+    path = some(folder, local.patient(), 60)
+    fault(local, FaultKind.RESET_AFTER, times=3, after=10)
+    fault(local, FaultKind.RESET_BEFORE, times=3, after=20)
+    result = command("import", path, *OPTIONS, *QUICK, "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert (summary["created"], summary["adopted"], summary["retried"]) == (60, 3, 3)
+    assert summary["not_answered_for_good"] == {"unknown, no answer": 6}
+    assert summary["lookups"] > 0
+    assert len(local.records()) == len(set(local.record_keys())) == 60
+
+
+def test_a_record_that_lands_too_late_is_named_and_removed_when_asked(
+    command: Command, local: Local, folder: Path
+) -> None:
+    path = some(folder, local.patient(), 30)
+    fault(local, FaultKind.RESET_LATE, after=10, delay=1.2)
+    result = command("import", path, *OPTIONS, "--settle", "0.3", "--final-settle", "2")
+    assert result.exit_code == 1
+    assert "created, and there more than once" in result.stdout
+    (row,) = read_csv(folder / "in.review.csv")
+    assert row["_status"] == "doubled"
+    assert len(row["_record_id"].split()) == 2
+    assert local.record_keys().count(row["_key"]) == 2
+    assert row["medication_name"] in {record["medication_name"] for record in local.records()}
+    again = command("import", folder / "in.review.csv", *OPTIONS)
+    assert (again.exit_code, len(local.records())) == (1, 31)
+
+    (folder / "two.csv").write_bytes(path.read_bytes() + b"\n")
+    fault(local, FaultKind.RESET_LATE, after=10, delay=1.2)
+    options = ("--settle", "0.3", "--final-settle", "2", "--remove-doubles")
+    result = command("import", folder / "two.csv", *OPTIONS, *options)
+    assert result.exit_code == 0, result.output
+    assert len(local.records()) == 31 + 30
+    assert read_csv(folder / "two.review.csv")[0]["_reason"].endswith("1 of them removed")
+
+
+def test_a_row_without_a_patient_keeps_its_position_and_is_retried_when_asked(
+    command: Command, local: Local, folder: Path
+) -> None:
+    patient = local.patient(externalId="e1")
+    rows = [("e1", "a", 1), ("e2", "b", 2), ("", "c", 3), ("e1", "d", 4), ("e2", "e", "x")]
+    path = write_csv(folder / "in.csv", HEADER, rows)
+    options = (*OPTIONS, "--patient-type", "EID")
+    for _ in range(2):
+        result = command("import", path, *options)
+        assert result.exit_code == 1  # the whole job counts, not this run alone
+        rejects = read_csv(folder / "in.rejects.csv")
+        assert sorted(row["_line"] for row in rejects) == ["3", "4", "6"]
+    assert len(local.records()) == 2
+    keys = {row["_line"]: row["_key"] for row in rejects}
+    local.patient(externalId="e2")
+    result = command("import", path, *options, "--retry", "--results", "all.ndjson")
+    assert result.exit_code == 1
+    assert (folder / "in.rejects.csv.1").exists()  # somebody may be mending it
+    assert [row["_line"] for row in read_csv(folder / "in.rejects.csv")] == ["4", "6"]
+    assert [row["_status"] for row in sorted(read_ndjson(folder / "all.ndjson"), key=lambda row: row["_line"])] == [
+        *("created", "created", "rejected", "created", "rejected")
+    ]
+    assert keys["3"] in local.record_keys()
+    assert len(local.records()) == 3
+    # What has been created since is found before it is sent: the old reject file doubles nothing.
+    result = command("import", folder / "in.rejects.csv", *options)
+    stale = (folder / "in.rejects.csv.1").rename(folder / "stale.csv")
+    result = command("import", stale, *options)
+    assert result.exit_code == 1
+    (review,) = read_csv(folder / "stale.review.csv")
+    assert (review["_status"], review["_key"]) == ("conflict", keys["3"])
+    assert review["_record_id"]
+    assert len(local.records()) == 3
+    assert patient
+
+
+def test_restart_sends_everything_and_puts_files_aside(command: Command, local: Local, folder: Path) -> None:
+    path = write_csv(folder / "in.csv", HEADER, [(local.patient(), "a", 1), (NOBODY, "b", 2)])
+    assert command("import", path, *OPTIONS).exit_code == 1
+    result = command("import", path, *OPTIONS, "--restart")
+    assert result.exit_code == 1
+    assert len(local.records()) == 2
+    assert (folder / "in.rejects.csv.1").read_text().count("\n") == 2
+    assert len(read_csv(folder / "in.rejects.csv")) == 1
+    assert command("import", path, *OPTIONS, "--restart", "--retry").exit_code == 2
+    assert command("import", path, *OPTIONS, "--no-journal", "--resume").exit_code == 2
+
+
+def test_what_a_kill_left_unwritten_is_written_by_the_next_run(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient()
+    rows = [(patient, "a", 1), (NOBODY, "b", 2), (patient, "c", "x"), (patient, "d", 4)]
+    path = write_csv(folder / "in.csv", HEADER, rows)
+    assert command("import", path, *OPTIONS, "--results", "all.ndjson").exit_code == 1
+    rejects, results = folder / "in.rejects.csv", folder / "all.ndjson"
+    whole = sorted(read_csv(rejects), key=lambda row: row["_line"])
+    for path_, keep in ((rejects, 1), (results, 2)):
+        lines = path_.read_text().splitlines(keepends=True)
+        path_.write_text("".join(lines[:keep]) + lines[keep][: len(lines[keep]) // 2])  # the last one is torn
+    result = command("import", path, *OPTIONS, "--results", "all.ndjson")
+    assert result.exit_code == 1
+    found = sorted(read_csv(rejects), key=lambda row: row["_line"])
+    assert [row["_key"] for row in found] == [row["_key"] for row in whole]
+    assert found[1]["_reason"] == whole[1]["_reason"]
+    assert found[0]["_reason"].startswith("rejected by an earlier run (")
+    assert sorted(row["_line"] for row in read_ndjson(results)) == [2, 3, 4, 5]
+    assert len(local.records()) == 2
+
+
+def test_a_reject_file_of_another_import_is_not_gone_on_with(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient()
+    path = write_csv(folder / "in.csv", HEADER, [(patient, "a", 1), (NOBODY, "b", 2)])
+    assert command("import", path, *OPTIONS).exit_code == 1
+    other = write_csv(folder / "other.csv", HEADER, [(patient, "a", 1), (NOBODY, "z", 2)])
+    options = (*OPTIONS, "--rejects", "other-rejects.csv")
+    assert command("import", other, *options).exit_code == 1
+    (folder / "in.rejects.csv").replace(folder / "other-rejects.csv")
+    result = command("import", other, *options)
+    assert result.exit_code == 2
+    assert "holds rows of another import" in result.stderr
+    (folder / "other-rejects.csv").write_text("quite,another\nfile,altogether\n")
+    assert "holds something else" in command("import", other, *options).stderr
+
+
+@pytest.mark.parametrize("field", ["external_id", "external_guid"])
+def test_keys_are_the_rows_own_or_from_a_column_or_minted(
+    command: Command, local: Local, folder: Path, field: str
+) -> None:
+    patient = local.patient()
+    rows = [(patient, "a", "k-1"), (patient, "b", "k-2"), (patient, "c", "")]
+    path = write_csv(folder / "in.csv", ("pid", "medication_name", "code"), rows)
+    result = command("import", path, *OPTIONS, "--key-field", field, "--key-column", "code")
+    assert result.exit_code == 1
+    (reject,) = read_csv(folder / "in.rejects.csv")
+    assert (reject["_line"], reject["_reason"]) == ("4", "the key is missing")
+    bodies = [record["jsonBody"] for record in local.do(lambda: local.server.store.cdt_records("medication"))]
+    if field == "external_id":
+        assert [body[field] for body in bodies] == ["k-1", "k-2"]
+    assert len({body[field] for body in bodies}) == 2
+    assert all("code" not in record for record in local.records())
+    assert command("import", path, *OPTIONS, "--key-column", "nothing", "--journal", "j").exit_code == 2
+    assert command("import", path, *OPTIONS, "--key-field", "none", "--key-column", "code").exit_code == 2
+
+
+def test_a_row_that_carries_the_key_field(command: Command, local: Local, folder: Path) -> None:
+    row = {"pid": local.patient(), "medication_name": "a", "external_id": "mine"}
+    path = write_ndjson(folder / "in.ndjson", [row, {**row, "pid": NOBODY, "external_id": "yours"}])
+    assert command("import", path, *OPTIONS).exit_code == 1
+    assert local.record_keys() == ["mine"]
+    (reject,) = read_ndjson(folder / "in.rejects.ndjson")
+    assert (reject["_key"], reject["external_id"]) == ("yours", "yours")
+    assert reject["_origin"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    reject["pid"] = row["pid"]
+    assert command("import", write_ndjson(folder / "mended.ndjson", [reject]), *OPTIONS).exit_code == 0
+    assert local.record_keys() == ["mine", "yours"]
+
+
+def test_altered_rows_are_created_and_to_be_reviewed(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient()
+    path = write_csv(folder / "in.csv", ("pid", "medication_name", "misspelt"), [(patient, "a", "x")])
+    assert command("import", path, *OPTIONS).exit_code == 2
+    result = command("import", path, *OPTIONS, "--check", "warn")
+    assert result.exit_code == 1
+    assert "altered" in result.stdout
+    (row,) = read_csv(folder / "in.review.csv")
+    assert (row["_status"], row["_reason"]) == ("altered", "the server dropped or changed misspelt")
+    assert row["_record_id"]
+    again = command("import", path, *OPTIONS, "--check", "warn", "--json")
+    assert (again.exit_code, json.loads(again.stdout)["altered"]) == (1, 1)
+    assert len(read_csv(folder / "in.review.csv")) == 1
+
+
+def test_too_many_failures_stop_it_and_the_rest_is_left_to_the_next_run(
+    command: Command, local: Local, folder: Path
+) -> None:
+    patient = local.patient()
+    rows = [(NOBODY if number % 5 == 4 else patient, f"n{number}", 1) for number in range(400)]
+    path = write_csv(folder / "in.csv", HEADER, rows)
+    result = command("import", path, *OPTIONS, "--max-failures", "10%")
+    assert result.exit_code == 1
+    assert "so many rows failed" in result.stderr
+    assert 0 < len(local.records()) < 200
+    result = command("import", path, *OPTIONS, "--json")
+    assert json.loads(result.stdout)["rejected"] == len(read_csv(folder / "in.rejects.csv")) == 80
+    assert len(set(local.record_keys())) == len(local.records()) == 320
+    for wrong in ("x", "-1", "0%", "100%"):
+        assert command("import", path, *OPTIONS, "--max-failures", wrong).exit_code == 2
+
+
+def test_a_file_that_changes_meanwhile_ends_the_import(
+    command: Command, local: Local, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = some(folder, local.patient(), 5000)
+    monkeypatch.setattr("welkin_async.cli.feed._BATCH", 100)
+    monkeypatch.setattr("welkin_async.cli.feed._state", _states())
+    result = command("import", path, *OPTIONS)
+    assert result.exit_code == 1
+    assert "it has changed since the import began" in result.stderr
+    assert len(local.records()) < 5000
+
+
+def _states() -> Any:
+    seen = iter([(1, 1)] * 4 + [(2, 2)] * 100)
+    return lambda path: next(seen)

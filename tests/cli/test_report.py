@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from welkin_async.cli.chart import Chart, Line
+from welkin_async.cli.meter import Meter
+from welkin_async.cli.samples import Samples
+from welkin_async.errors import RequestLine
+from welkin_async.sandbox import Fault, FaultKind
+from welkin_async.transport import Attempt
+
+from .conftest import Command, Local, write_csv
+
+OPTIONS = ("--cdt", "medication", "--patient-column", "pid")
+
+
+def test_a_page_without_a_network_and_without_a_name(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient(externalId="e-4711")
+    rows = [("e-4711", f"Zebulon {number}") for number in range(300)] + [("nobody", "Quackenbush")]
+    path = write_csv(folder / "secret-name.csv", ("pid", "medication_name"), rows)
+    fault = Fault(FaultKind.STATUS, operation="cdts.create", status=429, times=2, after=50, retry_after=1)
+    local.do(lambda: local.server.faults.add(fault))
+    options = ("--patient-type", "EID", "--report", "report.html", "--json")
+    result = command("import", path, *OPTIONS, *options)
+    assert result.exit_code == 1
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for name in ("Zebulon", "Quackenbush", "4711", patient, "secret-name", "nobody"):
+        assert name not in page
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|<script|<link|<img|url\(|@import", page)
+    pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(pictures) == 2
+    for picture in pictures:
+        root = ElementTree.fromstring(picture)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        drawn = [element for element in root if element.get("class", "").endswith(" line")]
+        assert drawn
+        for element in drawn:
+            points = [tuple(map(float, pair.split(","))) for pair in element.attrib["points"].split()]
+            assert all(0 <= x <= 900 and 0 <= y <= 240 for x, y in points)
+            assert points == sorted(points, key=lambda point: point[0])
+    assert "strokes below: the server throttled" in page
+    ElementTree.fromstring(re.sub(r"<!doctype html>|<meta[^>]*>", "", page))  # every element is closed
+    summary = json.loads(result.stdout)
+    assert summary["throttled"] == 2
+    assert summary["not_answered_for_good"] == {"throttled, 429": 2}
+    assert summary["creates"] == 302
+    assert summary["token_requests"] == 1
+    assert 0 < summary["latency_seconds"]["p50"] <= summary["latency_seconds"]["p99"]
+    assert summary["bytes_sent"] > 300 * 50
+    assert summary["bytes_received"] > summary["bytes_sent"]
+    assert (summary["created"], summary["rejected"], summary["rows"]) == (300, 1, 301)
+    assert list(summary["files"]) == ["rejects"]
+    assert summary["error"] is None
+
+
+def test_a_report_that_cannot_be_written_spoils_nothing(command: Command, local: Local, folder: Path) -> None:
+    path = write_csv(folder / "in.csv", ("pid", "medication_name"), [(local.patient(), "a")])
+    result = command("import", path, *OPTIONS, "--report", folder / "no" / "report.html")
+    assert result.exit_code == 0
+    assert "the report cannot be written" in result.stderr
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_samples_are_bounded_and_lose_nothing() -> None:
+    clock = Clock()
+    samples = Samples(clock)
+    for number in range(20_000):
+        clock.now = 100.0 + number * 0.5
+        sample = samples.now()
+        sample.rows += 1
+        sample.latency.add(0.01)
+    finished = samples.finished()
+    assert len(finished) <= 240
+    assert sum(sample.rows for _, sample in finished) == sum(s.latency.count for _, s in finished) == 20_000
+    assert sum(seconds for seconds, _ in finished) == pytest.approx(9999.5, abs=0.01)
+    samples.restart()
+    assert len(samples.finished()) == 1
+
+
+def test_requests_are_counted_by_how_they_ended() -> None:
+    meter = Meter()
+    create, token = RequestLine("POST", "/t", "cdts.create"), RequestLine("POST", "/a", "auth.create_token")
+    for line, verdict, status in (
+        (create, "done", 201),
+        (create, "unknown", None),
+        (create, "throttled", 429),
+        (create, "rejected", 400),
+        (token, "done", 200),
+    ):
+        meter.count(Attempt(line, 1, verdict, status, 0.1, 10, 20))
+    found = meter.as_json()
+    assert (found["requests"], found["creates"], found["token_requests"], found["throttled"]) == (5, 4, 1, 1)
+    assert found["not_answered_for_good"] == {"unknown, no answer": 1, "throttled, 429": 1}
+    assert (found["bytes_sent"], found["bytes_received"]) == (50, 100)
+    assert Meter().as_json()["latency_seconds"] == {"p50": None, "p95": None, "p99": None, "most": None}
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.7, 59.0, 61.0, 5000.0, 90_000.0])
+@pytest.mark.parametrize("value", [0.0, 1e-6, 0.3, 17.0, 9999.0])
+def test_a_chart_of_any_size(seconds: float, value: float) -> None:
+    points = [(0.0, value), (seconds / 3, None), (seconds / 2, value), (seconds, value / 2)]
+    chart = Chart("a & b", " ms", [Line("x", "a", points, filled=True)], seconds, [seconds / 4])
+    root = ElementTree.fromstring(chart.svg())
+    assert root.get("aria-label") == "a & b"
+    labels = [element.text for element in root if element.tag.endswith("text")]
+    assert 4 <= len(labels) <= 24
+    assert len(set(labels)) == len(labels)

@@ -1,0 +1,51 @@
+"""The soak in small; ``python -m tests.soak`` is the long one."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from .medication_file import REASONS, MedicationFile
+from .run import Soak
+
+pytestmark = pytest.mark.slow
+
+
+async def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
+    soak = Soak(
+        rows=2000, kills=4, folder=tmp_path, timeout=1.0, settle=2.5, final_settle=4.0, calm=7.0, outage=1.5, rate=600.0
+    )
+    figures = await soak.run()
+    assert (figures.held, figures.lost, figures.doubled) == (2000, 0, 0)
+    assert figures.kills >= 3
+    assert figures.faults > 20
+    assert figures.summary["complete"] is True
+    assert figures.summary["earlier"] > 0
+    assert figures.results == 2000
+    results = [json.loads(line) for line in (tmp_path / "soak.ndjson").read_text(encoding="utf-8").splitlines()]
+    assert len({row["_line"] for row in results}) == 2000
+    assert {row["_status"] for row in results} == {"created"}
+    assert not (tmp_path / "soak.rejects.csv").exists()
+    assert not (tmp_path / "soak.review.csv").exists()
+
+
+async def test_bad_rows_are_told_mended_and_imported(tmp_path: Path) -> None:
+    """One row in a hundred is bad; the import of what was mended completes the job."""
+    soak = Soak(rows=1600, kills=1, folder=tmp_path, bad=0.01, settle=2.5, final_settle=2.5, calm=60.0, timeout=1.0)
+    figures = await soak.run()
+    assert (figures.held, figures.lost, figures.doubled, figures.rejected) == (1600, 0, 0, 16)
+    made = MedicationFile([], 1600, 0.01)
+    with (tmp_path / "soak.rejects.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rejects = list(csv.DictReader(file))
+    guids = MedicationFile(["-"], 1600, 0.01)
+    lines = guids.write(tmp_path / "again.csv")
+    kinds = {str(line): kind for row, line in enumerate(lines) if (kind := made.kind(row)) is not None}
+    assert {row["_line"] for row in rejects} == kinds.keys()
+    assert set(kinds.values()) == REASONS.keys()
+    for row in rejects:
+        assert REASONS[kinds[row["_line"]]] in row["_reason"]
+        assert row["_status"] == "rejected"
+        assert row["_key"]

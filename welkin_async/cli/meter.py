@@ -1,0 +1,92 @@
+"""What went over the wire, counted from the session's hook."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import attrs
+
+from welkin_async.bulk.latency import LatencyHistogram
+from welkin_async.cli.samples import Samples
+from welkin_async.retries import Verdict
+from welkin_async.transport import Attempt
+
+__all__ = ["Meter"]
+
+_CREATE, _TOKEN = "cdts.create", "auth.create_token"
+_FINAL = frozenset({Verdict.DONE.value, Verdict.REJECTED.value})
+
+
+@attrs.define(eq=False)
+class Meter:
+    """Counts of requests; their size does not depend on the number of rows.
+
+    Attributes:
+        requests: All that went out.
+        creates: Creates among them.
+        causes: Requests that were not answered for good, by verdict and status: why anything was repeated.
+        throttled: 429 and the like.
+        tokens: Requests for a token.
+        sent: Bytes of bodies that went out.
+        received: Bytes of bodies that came back.
+        latency: How long creates took.
+        samples: The same over time.
+    """
+
+    requests: int = 0
+    creates: int = 0
+    causes: Counter[tuple[str, int | None]] = attrs.field(factory=Counter)
+    throttled: int = 0
+    tokens: int = 0
+    sent: int = 0
+    received: int = 0
+    latency: LatencyHistogram = attrs.field(factory=LatencyHistogram)
+    samples: Samples = attrs.field(factory=Samples)
+
+    def count(self, attempt: Attempt) -> None:
+        """Count one request.
+
+        Args:
+            attempt: What the session tells of it.
+        """
+        self.requests += 1
+        self.sent += attempt.sent
+        self.received += attempt.received
+        verdict = attempt.verdict
+        operation = attempt.request.operation
+        if operation == _TOKEN:
+            self.tokens += 1
+        elif operation == _CREATE:
+            self.creates += 1
+            self.latency.add(attempt.seconds)
+            self.samples.now().latency.add(attempt.seconds)
+        if verdict not in _FINAL:
+            self.causes[verdict, attempt.status] += 1
+            if verdict == Verdict.THROTTLED.value:
+                self.throttled += 1
+                self.samples.now().throttled += 1
+            elif verdict == Verdict.UNKNOWN.value:
+                self.samples.now().unanswered += 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts for machines."""
+        return {
+            "requests": self.requests,
+            "creates": self.creates,
+            "token_requests": self.tokens,
+            "throttled": self.throttled,
+            "not_answered_for_good": {_cause(*cause): count for cause, count in self.causes.most_common()},
+            "bytes_sent": self.sent,
+            "bytes_received": self.received,
+            "latency_seconds": {
+                "p50": self.latency.percentile(0.5),
+                "p95": self.latency.percentile(0.95),
+                "p99": self.latency.percentile(0.99),
+                "most": self.latency.most if self.latency.count else None,
+            },
+        }
+
+
+def _cause(verdict: str, status: int | None) -> str:
+    return f"{verdict}, {'no answer' if status is None else status}"

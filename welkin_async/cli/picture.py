@@ -1,0 +1,98 @@
+"""The report as a page of its own: counts, and throughput and latency over time. Holds no data of any row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from welkin_async.cli.chart import Chart, Line
+from welkin_async.cli.samples import Sample
+
+__all__ = ["page"]
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b2330; --soft: #68727f; --rule: #dde2e8; --paper: #fff;
+  --a: #2563a8; --b: #1b8a5a; --c: #c77d0a; --d: #c2363a }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #98a3b1; --rule: #303946; --paper: #151a21;
+  --a: #6aa7e8; --b: #57c795; --c: #e7ae4c; --d: #ef7a7d } }
+body { margin: 2.5rem auto; max-width: 60rem; padding: 0 1.25rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.05rem; margin: 2.2rem 0 .4rem }
+p { color: var(--soft); margin: .2rem 0 } svg { width: 100%; height: auto; display: block }
+table { border-collapse: collapse } td { padding: .18rem 1.6rem .18rem 0; vertical-align: top }
+td { white-space: nowrap } td.n { text-align: right; font-variant-numeric: tabular-nums }
+td.r { color: var(--soft); white-space: normal }
+.tables { display: flex; flex-wrap: wrap; align-items: start; gap: 1.4rem 4rem }
+caption { text-align: left; color: var(--soft); padding-bottom: .2rem }
+.grid { stroke: var(--rule) } .tick { fill: var(--soft); font: 12px system-ui, sans-serif }
+.line { fill: none; stroke-width: 1.8; stroke-linejoin: round } .area { opacity: .16; stroke: none }
+.line.a { stroke: var(--a) } .line.b { stroke: var(--b) } .line.c { stroke: var(--c) } .line.d { stroke: var(--d) }
+.area.a, .dot.a { fill: var(--a) } .dot.b { fill: var(--b) } .dot.c { fill: var(--c) } .dot.d { fill: var(--d) }
+.mark { stroke: var(--soft); stroke-width: 1.5 }
+.key { display: inline-block; margin-right: 1.2rem } .key::before { content: ""; display: inline-block; width: .9rem;
+  height: .2rem; margin-right: .4rem; vertical-align: middle; background: currentColor }
+.key.a::before { background: var(--a) } .key.b::before { background: var(--b) }
+.key.c::before { background: var(--c) } .key.d::before { background: var(--d) }
+"""
+
+
+def page(
+    title: str,
+    about: str,
+    tables: Mapping[str, Sequence[tuple[str, str, str]]],
+    samples: Sequence[tuple[float, Sample]],
+) -> str:
+    """Return the page, which needs no network.
+
+    Args:
+        title: Its heading.
+        about: A line below.
+        tables: By what they are about: labels, numbers and remarks.
+        samples: Stretches of time with the seconds each lasted.
+    """
+    ends: list[float] = []
+    for seconds, _ in samples:
+        ends.append((ends[-1] if ends else 0.0) + seconds)
+    middles = [end - seconds / 2 for end, (seconds, _) in zip(ends, samples, strict=True)]
+    total = ends[-1] if ends else 1.0
+    each = list(zip(middles, samples, strict=True))
+    marks = [middle for middle, (_, sample) in each if sample.throttled]
+    rows = Line("rows per second", "a", [(at, sample.rows / seconds) for at, (seconds, sample) in each], filled=True)
+    lost = [middle for middle, (_, sample) in each if sample.unanswered]
+    latency = [
+        Line(name, style, [(at, sample.latency.percentile(share)) for at, (_, sample) in each])
+        for name, style, share in (("p99", "d", 0.99), ("p95", "c", 0.95), ("p50", "b", 0.5))
+    ]
+    throughput = Chart("Rows per second over time", "", [rows], total, marks)
+    slowness = Chart("Latency of creates in milliseconds over time", " ms", latency, total, lost, scale=1000.0)
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+            f"<h1>{escape(title)}</h1>\n<p>{escape(about)}</p>",
+            '<h2>Throughput</h2>\n<p><span class="key a">rows per second</span>',
+            _note(marks, "the server throttled") + "</p>",
+            throughput.svg(),
+            "<h2>Latency of a create</h2>\n<p>"
+            + "".join(f'<span class="key {line.style}">{line.name}</span>' for line in reversed(latency))
+            + _note(lost, "requests went without an answer")
+            + "</p>",
+            slowness.svg(),
+            '<h2>Counts</h2>\n<div class="tables">',
+            *(_table(name, table) for name, table in tables.items() if table),
+            "</div>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _note(marks: Sequence[float], what: str) -> str:
+    return f"strokes below: {what}" if marks else ""
+
+
+def _table(name: str, rows: Sequence[tuple[str, str, str]]) -> str:
+    cells = "".join(
+        f'<tr><td>{escape(label)}</td><td class="n">{escape(number)}</td><td class="r">{escape(remark)}</td></tr>'
+        for label, number, remark in rows
+    )
+    return f"<table><caption>{escape(name)}</caption>{cells}</table>"
