@@ -20,6 +20,8 @@ from welkin_async.bulk.journal_core import Mode
 
 from .importer import Fate, import_rows
 
+pytestmark = pytest.mark.slow
+
 ROWS = 12
 
 

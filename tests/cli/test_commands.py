@@ -113,7 +113,7 @@ def test_the_second_ctrl_c_stops_at_once(local: Local, folder: Path) -> None:
     fault = Fault(FaultKind.STALL_AFTER, operation="cdts.create", times=None, after=8, delay=20)
     local.do(lambda: local.server.faults.add(fault))
     with start_import(local, folder, 100) as process:
-        wait_for(local, 8)
+        wait_for(local, 12)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
@@ -134,6 +134,24 @@ def test_the_second_ctrl_c_stops_at_once(local: Local, folder: Path) -> None:
     done = CliRunner().invoke(app, arguments, env=local.env)
     assert (done.exit_code, len(local.records()), len(set(local.record_keys()))) == (0, 100, 100), done.output
     assert not (folder / "in.review.csv").exists()
+
+
+def test_ctrl_c_does_not_wait_for_the_last_sweep_which_the_next_run_makes(local: Local, folder: Path) -> None:
+    fault = Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=8)
+    local.do(lambda: local.server.faults.add(fault))
+    with start_import(local, folder, 30) as process:
+        wait_for(local, 30)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, err = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    lists = local.server.stats.operations["cdts.list"]
+    arguments = [*shlex.split(err.splitlines()[-1])[1:], "--final-settle", "0.2"]
+    done = CliRunner().invoke(app, arguments, env=local.env)
+    assert (done.exit_code, len(local.records())) == (0, 30), done.output
+    assert local.server.stats.operations["cdts.list"] >= lists + 2  # the proof's, and the sweep's
 
 
 def test_progress_lines_without_a_terminal(local: Local, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from welkin_async.cli.patients import PatientLookup
 from welkin_async.sandbox import Fault, FaultKind
 
 from .conftest import Command, Local, read_csv, read_ndjson, write_csv, write_ndjson
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ("--cdt", "medication", "--patient-column", "pid")
 QUICK = ("--settle", "0.3", "--final-settle", "0.3")
 HEADER = ("pid", "medication_name", "medication_refills")
+KEPT = PatientLookup.__init__.__kwdefaults__ or {}
 NOBODY = "00000000-0000-4000-8000-000000000009"
 
 
@@ -216,6 +222,32 @@ def test_altered_rows_are_created_and_to_be_reviewed(command: Command, local: Lo
     again = command("import", path, *OPTIONS, "--check", "warn", "--json")
     assert (again.exit_code, json.loads(again.stdout)["altered"]) == (1, 1)
     assert len(read_csv(folder / "in.review.csv")) == 1
+
+
+def test_a_row_that_may_have_been_sent_is_not_rejected_because_its_patient_cannot_be_looked_up_now(
+    command: Command, local: Local, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.patient(externalId="e1")
+    path = write_csv(folder / "in.csv", HEADER, [("e1", "a", 1), ("e2", "b", 2), ("", "c", 3)])
+    options = (*OPTIONS, "--patient-type", "EID", *QUICK)
+    assert command("import", path, *options).exit_code == 1
+    (folder / "in.rejects.csv").unlink()
+    with contextlib.closing(sqlite3.connect(folder / "in.csv.medication.journal")) as journal:
+        journal.execute("DELETE FROM outcomes")  # as a kill before it was written leaves it
+        journal.commit()
+    monkeypatch.setattr("welkin_async.transport.backoff", lambda failures: 0.0)
+    monkeypatch.setattr(PatientLookup.__init__, "__kwdefaults__", {**KEPT, "patience": 0.0})
+    fault(local, FaultKind.STATUS, operation="patients.get", times=None, status=500)
+    assert command("import", path, *options).exit_code == 1
+    (review,) = read_csv(folder / "in.review.csv")
+    assert (review["_line"], review["_status"]) == ("3", "unknown")
+    assert "look-up" in review["_reason"]
+    assert [row["_line"] for row in read_csv(folder / "in.rejects.csv")] == ["4"]  # by itself it can never be sent
+    local.do(local.server.faults.clear)
+    local.patient(externalId="e2")
+    assert command("import", path, *options).exit_code == 1
+    assert not (folder / "in.review.csv").exists()
+    assert len(local.records()) == len(set(local.record_keys())) == 2
 
 
 def test_too_many_failures_stop_it_and_the_rest_is_left_to_the_next_run(

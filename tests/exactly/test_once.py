@@ -9,6 +9,8 @@ import pytest
 from welkin_async import Welkin, bulk
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[Sandbox]:

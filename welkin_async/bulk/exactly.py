@@ -256,6 +256,8 @@ class Exactly:
             async for unknown in self.books.journal.ever_unknown():
                 self._ever.setdefault(unknown.patient, {}).setdefault(unknown.key, None)
                 self._first_sent = min(self._first_sent, unknown.since)
+                ago = max(0.0, time.time() - unknown.since)
+                self._reconciler.last_unknown = max(self._reconciler.last_unknown, time.monotonic() - ago)
 
     async def _sweep(self) -> None:
         """List every patient that ever had an unknown row once more, and name the keys that are there twice."""
