@@ -246,9 +246,12 @@ class Engine(Generic[RowT, R]):
         if exactly is None or not exactly.cautious:
             return await self._row(worker)
         async with self._alone:
-            going_on = self._halt.stopping or await self._row(worker)
-            await exactly.settled()
-            return going_on
+            if exactly.cautious:  # still: the proof may have come while this worker waited for its turn
+                going_on = self._halt.stopping or await self._row(worker)
+                if not self._halt.stopping:  # a cancellation may have been taken in already, and nobody sends another
+                    await exactly.settled()
+                return going_on
+        return await self._row(worker)
 
     async def _row(self, worker: Worker) -> bool:
         """Take a row, and bring it to its outcome or park it; False where there is none."""
