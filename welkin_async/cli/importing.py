@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import anyio.to_thread
 
@@ -26,11 +26,10 @@ from welkin_async.cli.opening import Opened, belongs, open_file, prepare, record
 from welkin_async.cli.options import ImportOptions
 from welkin_async.cli.patients import PatientLookup
 from welkin_async.cli.preparation import Preparing
-from welkin_async.cli.progress import progress_shown, say
+from welkin_async.cli.progress import progress_shown, rows_counted, say
 from welkin_async.cli.records_there import RecordsThere
 from welkin_async.cli.row_files import RowFiles
 from welkin_async.cli.settlement import Settlement
-from welkin_async.cli.sources import count_rows
 from welkin_async.cli.summary import Summary
 from welkin_async.cli.tally import Tally
 from welkin_async.cli.text import CommandError
@@ -131,7 +130,11 @@ class Import:
         )
         refused = False
         try:
-            async with progress_shown(tally), self._counted(opened), contextlib.aclosing(rows):
+            async with (
+                progress_shown(tally),
+                rows_counted(tally, options.file, opened.source),
+                contextlib.aclosing(rows),
+            ):
                 await self._through(stream, opened, preparing)
         except asyncio.CancelledError:
             if not interrupt.signal:
@@ -209,25 +212,6 @@ class Import:
             taking.result()
         elif self._interrupt.signal:
             say("stopping: what is in flight is waited for; press Ctrl-C again to stop at once")
-
-    @contextlib.asynccontextmanager
-    async def _counted(self, opened: Opened) -> AsyncIterator[None]:
-        """Have the rows of the file counted meanwhile; nobody waits for it."""
-        done = False
-        self._tally.total = opened.source.total
-
-        async def count() -> None:
-            """Note the total when it is known."""
-            self._tally.total = await anyio.to_thread.run_sync(count_rows, self._options.file, lambda: done)
-
-        wide = opened.source.encoding.startswith(("utf-16", "utf-32"))
-        counting = None if wide or self._tally.total is not None else asyncio.create_task(count())
-        try:
-            yield
-        finally:
-            done = True
-            if counting is not None:
-                await asyncio.wait([counting])
 
     def _close_files(self) -> None:
         try:
