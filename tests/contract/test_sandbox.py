@@ -24,13 +24,15 @@ async def test_the_local_server_knows_the_operation(name: str, tmp_path: Path) -
             secret_key=server.secret_key,
             base_url=server.base_url,
         ) as welkin:
+            # The samples name records that are not there, or hold fields that do not fit: a refusal by this very
+            # operation, in the recorded form, is an answer too.
+            refused: RejectedError | None = None
             try:
                 await call(welkin, endpoints()[name], tmp_path)
             except RejectedError as error:
-                # The samples name records that are not there, or hold fields that do not fit: a refusal by this very
-                # operation, in the recorded form, is an answer too.
-                assert error.status in (400, 403, 404)
-                assert error.error_codes
-                assert error.request.operation == name
+                refused = error
+            if refused is not None:
+                assert (refused.status in (400, 403, 404), refused.request.operation) == (True, name)
+                assert refused.error_codes
         arrived = server.stats.token_requests if name == "auth.create_token" else server.stats.operations[name]
     assert arrived >= 1
