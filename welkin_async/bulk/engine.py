@@ -243,15 +243,19 @@ class Engine(Generic[RowT, R]):
     async def _turn(self, worker: Worker) -> bool:
         """Take a row and do what is to be done with it; False at the end."""
         exactly = self.exactly
-        if exactly is None or not exactly.cautious:
+        if exactly is None or not self._cautious():
             return await self._row(worker)
         async with self._alone:
-            if exactly.cautious:  # still: the proof may have come while this worker waited for its turn
+            if self._cautious():  # still: the proof may have come while this worker waited for its turn
                 going_on = self._halt.stopping or await self._row(worker)
                 if not self._halt.stopping:  # a cancellation may have been taken in already, and nobody sends another
                     await exactly.settled()
                 return going_on
         return await self._row(worker)
+
+    def _cautious(self) -> bool:
+        """Tell whether rows must go one at a time."""
+        return self.exactly is not None and self.exactly.cautious
 
     async def _row(self, worker: Worker) -> bool:
         """Take a row, and bring it to its outcome or park it; False where there is none."""
