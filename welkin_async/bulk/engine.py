@@ -16,11 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from welkin_async.bulk.bookkeeping import Bookkeeping, Entry, Step
 from welkin_async.bulk.channel import Channel
+from welkin_async.bulk.deciding import Decision, Parked
 from welkin_async.bulk.exactly import Double, Exactly
+from welkin_async.bulk.journal_lock import JournalError
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
-from welkin_async.bulk.reconcile import Decision, Parked
-from welkin_async.bulk.source import Source
+from welkin_async.bulk.source import CalledAway, Source
 from welkin_async.bulk.work import Action, Halt, Kind, Work, Worker
 from welkin_async.errors import InvalidInputError, OutcomeUnknownError, WelkinError
 from welkin_async.record import Record
@@ -105,7 +106,7 @@ class Engine(Generic[RowT, R]):
         self._started = time.monotonic()
         self._next_progress = self._started + _PROGRESS_EVERY
         if self.exactly is not None:
-            self.exactly.start(self._decided, self._fail)
+            self.exactly.start(self._decided, self._fail, self._outage)
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._run(worker), name=f"welkin_async bulk worker {number}")
         self._books = asyncio.create_task(self._close_books(), name="welkin_async bulk")
@@ -126,8 +127,7 @@ class Engine(Generic[RowT, R]):
         for worker in self._workers:
             if worker.delivering and worker.task is not None:
                 worker.task.cancel()
-        if self.exactly is not None:
-            self.exactly.leave()
+        self._leave_rest()
         await self._drained()
 
     async def cancel(self) -> None:
@@ -135,8 +135,7 @@ class Engine(Generic[RowT, R]):
         self._halt.left = True
         self._halt.stopping = True
         self._cancel_workers()
-        if self.exactly is not None:
-            self.exactly.leave()
+        self._leave_rest()
         await self._drained()
 
     @property
@@ -153,6 +152,13 @@ class Engine(Generic[RowT, R]):
         """Note that the consumer took an outcome, so that pulling may go on."""
         if self._window:
             self._idle.set()
+
+    def _leave_rest(self) -> None:
+        """Let nothing wait for a consumer that has left."""
+        if self._channel is not None:
+            self._channel.leave()
+        if self.exactly is not None:
+            self.exactly.leave()
 
     def _cancel_workers(self) -> None:
         for worker in self._workers:
@@ -184,15 +190,19 @@ class Engine(Generic[RowT, R]):
         await asyncio.wait([worker.task for worker in self._workers if worker.task is not None])
         try:
             if self.exactly is not None:
-                for parked in await self.exactly.finish(sweep=not self._halt.stopping):
+                for parked in await self.exactly.stop():
                     await self._resolve(_unknown(parked))
-                self.report.doubled = len(self.exactly.doubles)
-                self.report.lookups = self.exactly.lookups
-            if self._outage is not None:
-                await self._outage.aclose()
-                self.report.paused = self._outage.seconds
+                if not self._halt.stopping:
+                    await self.exactly.sweep()
         except BaseException as error:
             self._stop(error)
+        if self.exactly is not None:
+            await self.exactly.aclose()
+            self.report.doubled = sum(double.remains for double in self.exactly.doubles)
+            self.report.lookups = self.exactly.lookups
+        if self._outage is not None:
+            await self._outage.aclose()
+            self.report.paused = self._outage.seconds
         self.report.seconds = time.monotonic() - self._started
         self._tell(self.report.seconds)
         if self._channel is not None:
@@ -207,7 +217,7 @@ class Engine(Generic[RowT, R]):
                 self._on_progress = None
                 self._stop(error)
 
-    def _fail(self, error: WelkinError) -> None:
+    def _fail(self, error: Exception) -> None:
         """Stop the import because of something no single row is to blame for."""
         self._stop(error)
 
@@ -274,10 +284,9 @@ class Engine(Generic[RowT, R]):
                     return True
                 raise
             if entry.step is Step.SKIP:
-                if self.exactly is not None and problem is None:
-                    await self.exactly.skipped(worker.row)
-                outcome = Outcome(worker.index, worker.row, Status.SKIPPED, None, None, 0)
-                await self._settle(worker, outcome)
+                await self._settle(worker, self._skipped(worker.index, worker.row, entry))
+                if self.exactly is not None and entry.earlier in _THERE and problem is None:
+                    await self.exactly.skipped(worker.row)  # when it has its outcome: this can be cancelled
                 return True
             if problem is not None:
                 sent_before = entry.step is Step.LOOK and not isinstance(problem, InvalidInputError)
@@ -298,23 +307,36 @@ class Engine(Generic[RowT, R]):
             await self._settle(worker, outcome)
         return True
 
+    def _skipped(self, index: int, row: Any, entry: Entry) -> Outcome[Any, Any]:
+        """Return the outcome of a row that is done, and what it was done as."""
+        earlier = str(self._kind.done) if entry.earlier == Status.CREATED else entry.earlier
+        return Outcome(index, row, Status.SKIPPED, None, None, 0, earlier=earlier)
+
     def _not_entered(self, worker: Worker, failure: BaseException) -> Outcome[RowT, R]:
         """Account for a row that was pulled but never came into the journal."""
-        error = InvalidInputError(f"the import was stopped before the row was sent ({type(failure).__name__})")
+        reason = f"the import was stopped before the row was sent ({type(failure).__name__})"
+        error: WelkinError = InvalidInputError(reason)
+        status = Status.FAILED
+        if self.books is not None and self.books.may_be_there(worker.index):
+            status, error = Status.UNKNOWN, OutcomeUnknownError(reason, request=self._kind.operation.line)
         task = asyncio.current_task()
         if isinstance(failure, asyncio.CancelledError) and task is not None and not self._halt.left:
             task.uncancel()  # its outcome is still to be delivered to who listens
         elif not self._halt.stopping:
             self._stop(failure)
-        return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
+        return Outcome(worker.index, worker.row, status, None, error, 0)
 
     def _not_to_be_sent(self, worker: Worker, entry: Entry) -> Outcome[RowT, R] | None:
         """Return the outcome of a row that is refused or may have been sent by an earlier run; None where parked."""
+        error: WelkinError
         if entry.step is Step.REFUSE:
-            error: WelkinError = InvalidInputError(self._kind.twice)
+            error = InvalidInputError(self._kind.twice)
             return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
         if self.exactly is not None:
-            self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line)
+            try:
+                self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line)
+            except InvalidInputError as problem:
+                return Outcome(worker.index, worker.row, Status.FAILED, None, problem, 0)
             return None
         error = OutcomeUnknownError(
             "an earlier run ended before its outcome was known, and rows have no keys",
@@ -331,7 +353,10 @@ class Engine(Generic[RowT, R]):
                 worker.index, worker.row = parked.index, parked.row
                 return True
             if not self._held():
-                pulled = await self._source.pull()
+                try:
+                    pulled = await self._source.pull()
+                except CalledAway:
+                    continue
                 if pulled is not None:
                     worker.index, worker.row = pulled
                     worker.again = None
@@ -386,6 +411,7 @@ class Engine(Generic[RowT, R]):
         """Carry out what a look-up decided about a parked row."""
         if decision is Decision.RESEND:
             self._idle.set()
+            self._source.call_away()  # a source that waits for this row's outcome brings no other
             return
         if decision is Decision.ADOPT:
             outcome: Outcome[RowT, R] = Outcome(
@@ -409,7 +435,10 @@ class Engine(Generic[RowT, R]):
 
     def _count(self, outcome: Outcome[RowT, R]) -> None:
         if self.books is not None:
-            self.books.decided(outcome, sent=not self._halt.stopping or outcome.attempts > 0)
+            try:
+                self.books.decided(outcome, sent=not self._halt.stopping or outcome.attempts > 0)
+            except JournalError as error:  # the row has its outcome, whether or not that can be kept
+                self._stop(error)
         self.report.count(outcome)
         most = self._most_failures
         if most is not None and outcome.status not in _WELL and not self._halt.stopping and self._too_many(most):
@@ -421,6 +450,7 @@ class Engine(Generic[RowT, R]):
                 self._tell(now - self._started)
 
 
+_THERE = frozenset({"created", "altered", "doubled"})
 _WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED})
 
 
