@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from welkin_async.bulk import journal_lock
 from welkin_async.bulk.journal import (
     Journal,
     JournalError,
@@ -22,6 +23,7 @@ from welkin_async.bulk.journal import (
     Standing,
     UnknownKey,
 )
+from welkin_async.bulk.journal_lock import JournalLock
 from welkin_async.errors import InvalidInputError, WelkinError
 
 
@@ -337,6 +339,28 @@ async def test_one_import_holds_it(journal: Journal, path: Path) -> None:
     await journal.aclose()
     again = await opened(path)
     await again.aclose()
+
+
+async def test_a_lock_whose_file_was_removed_while_it_was_waited_for_is_taken_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, other = JournalLock(path), JournalLock(path)
+    side = path.with_name(f"{path.name}.lock")
+
+    def removed(handle: int) -> bool:
+        monkeypatch.undo()
+        side.unlink()
+        return try_lock(handle)
+
+    try_lock = journal_lock._try_lock
+    monkeypatch.setattr(journal_lock, "_try_lock", removed)
+    lock.take()
+    assert int(side.read_text()) == os.getpid()
+    with pytest.raises(JournalLockedError):
+        other.take()
+    lock.release()
+    other.take()
+    other.release()
 
 
 @pytest.mark.parametrize("mode", ["resume", "restart"])

@@ -98,17 +98,19 @@ class JournalLock:
             JournalLockedError: somebody holds it, perhaps this process itself.
             OSError: the side file cannot be made.
         """
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            if not _try_lock(handle):
-                raise JournalLockedError(_pid(handle))
-            os.truncate(handle, 0)
-            os.lseek(handle, 0, os.SEEK_SET)
-            os.write(handle, b"%d\n" % os.getpid())
-        except BaseException:
-            os.close(handle)
-            raise
-        self._handle = handle
+        while self._handle is None:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            try:
+                if not _try_lock(handle):
+                    raise JournalLockedError(_pid(handle))
+                if _is_at(handle, self._path):
+                    os.truncate(handle, 0)
+                    os.lseek(handle, 0, os.SEEK_SET)
+                    os.write(handle, b"%d\n" % os.getpid())
+                    self._handle = handle
+            finally:
+                if self._handle is None:
+                    os.close(handle)
 
     def release(self) -> None:
         """Give the lock back; without having it, nothing happens."""
@@ -117,6 +119,14 @@ class JournalLock:
             with contextlib.suppress(OSError):
                 os.truncate(handle, 0)
             os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Tell whether the file that was locked is the one others lock: its holder may have removed it meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _pid(handle: int) -> int | None:

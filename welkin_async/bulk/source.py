@@ -57,6 +57,8 @@ class Source(Generic[RowT]):
                 assert self._async is not None
                 await self._turn()
                 try:
+                    if self.exhausted:  # it came to its end while this worker waited
+                        raise StopAsyncIteration
                     row = await anext(self._async)
                     # Still within the turn, so that positions go in the order of the rows.
                     return self._counted(row)
