@@ -1,9 +1,10 @@
 """Records: attrs classes over the JSON they were read from.
 
 A record keeps the mapping the server sent and turns a field into its Python type when the field is first read; the
-result is then stored in the field's slot, so a second read costs what any attribute costs. Walking a million records
-and reading two fields of each therefore pays for two fields, unknown keys survive, absent and null stay apart, and
-`to_wire` gives back what was received.
+result is then stored in the field's slot, so a second read costs what any attribute costs. Text, integers and booleans
+are what they are on the wire: they are read from the mapping each time, which costs less than storing them. Walking a
+million records and reading two fields of each therefore pays for two fields, unknown keys survive, absent and null
+stay apart, and `to_wire` gives back what was received.
 
 A record built from keyword arguments holds exactly the fields that were given; an explicit None is sent as null.
 """
@@ -49,6 +50,7 @@ _BY_HAND: Any = object()  # in place of an answer, in a record made by keywords:
 
 class _Field(NamedTuple):
     name: str
+    slot: types.MemberDescriptorType
     wire_name: str
     inside: str | None
     required: bool
@@ -71,7 +73,53 @@ def wire(name: str, *, inside: str | None = None, required: bool = False) -> Any
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def record(cls: type[R]) -> type[R]:
     """Make a class of `wire` fields an attrs class: frozen, slotted, keyword-only."""
-    return attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)(cls)
+    made = attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)(cls)
+    own = made.__dict__
+    for attribute in attrs.fields(made):
+        # Annotations are text here: working types out for every class would cost each start of a program.
+        kind, optional, _ = str(attribute.type).partition(" | None")
+        if kind in _SCALARS and "wire" in attribute.metadata and attribute.name in own:
+            slot = own[attribute.name]
+            setattr(made, attribute.name, _scalar(attribute, slot, _SCALARS[kind], optional=bool(optional)))
+    return made
+
+
+_SCALARS: Mapping[str, type] = {"str": str, "int": int, "bool": bool}
+
+
+def _scalar(attribute: Any, slot: types.MemberDescriptorType, kind: type, *, optional: bool) -> property:
+    """Make the property that reads a field of JSON's own types from the mapping; all but the plain case goes on."""
+    name, key, inside = attribute.name, attribute.metadata["wire"], attribute.metadata["inside"]
+
+    def read(self: Record) -> Any:
+        try:
+            value = self._raw[key]
+        except (KeyError, TypeError):
+            value = _ABSENT
+        return value if type(value) is kind or (value is None and optional) else _read_slow(self, name, slot)
+
+    def read_inside(self: Record) -> Any:
+        try:
+            value = self._raw[inside][key]
+        except (KeyError, TypeError):
+            value = _ABSENT
+        return value if type(value) is kind or (value is None and optional) else _read_slow(self, name, slot)
+
+    made = property(read if inside is None else read_inside, slot.__set__, slot.__delete__)
+    _slots[made] = slot
+    return made
+
+
+_slots: dict[property, types.MemberDescriptorType] = {}
+
+
+def _read_slow(self: Record, name: str, slot: types.MemberDescriptorType) -> Any:
+    """Read what was given by keyword, or else find out what is wrong with what was received."""
+    try:
+        return slot.__get__(self)
+    except AttributeError:
+        pass  # left first: an error raised in here would show this one as its context
+    return _read(self._raw, _fields(type(self))[name], self._answer)
 
 
 @attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)
@@ -86,9 +134,9 @@ class Record:
         received = self._raw if isinstance(self._raw, Mapping) else None
         raw: dict[str, JSON] = dict(received or {})
         for field in _fields(type(self)).values():
-            value = getattr(self, field.name)
+            value = field.slot.__get__(self)
             if value is _ABSENT:
-                object.__delattr__(self, field.name)
+                field.slot.__delete__(self)
                 continue
             if received is not None and value == _read(received, field, self._answer):
                 continue
@@ -285,8 +333,10 @@ def _compile(cls: type[Record]) -> Mapping[str, _Field]:
         if "wire" not in attribute.metadata:
             continue
         hint = hints[attribute.name]
+        descriptor = getattr(cls, attribute.name)
         fields[attribute.name] = _Field(
             name=attribute.name,
+            slot=_slots[descriptor] if isinstance(descriptor, property) else descriptor,
             wire_name=attribute.metadata["wire"],
             inside=attribute.metadata["inside"],
             required=attribute.metadata["required"],
@@ -426,7 +476,10 @@ def _refuse_datetime(field: _Field, value: object) -> None:
 
 def iter_records(cls: type[R], items: list[JSON], answer: Answer) -> Iterator[R]:
     """Wrap each object of a list; an element that is not an object is a `DecodeError`."""
-    for index, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise decode_error(f"element {index} of the page is not an object", answer)
-        yield cls.from_wire(item, answer)
+    for item in items:
+        if type(item) is not dict:
+            raise decode_error(f"element {items.index(item)} of the page is not an object", answer)
+        self = _new(cls)
+        _set(self, "_raw", item)
+        _set(self, "_answer", answer)
+        yield self

@@ -188,7 +188,7 @@ class Request:
         return f"<Request {self.operation.method} {self.operation.template}>"
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.define(eq=False, repr=False)
 class Answer:
     """A successful answer of the server.
 
