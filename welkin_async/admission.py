@@ -54,7 +54,7 @@ class Admission:
         """
         if self._waiters:
             return 0
-        return self.limiter.take(now) if self.limiter.wait(now) <= 0.0 else 0
+        return self.limiter.try_take(now)
 
     async def enter(self, deadline: float) -> int:
         """Wait for the way to be clear.

@@ -164,6 +164,8 @@ class Request:
         max_wait: How many seconds the server's throttling may hold it back; None for no bound.
         held: For how many seconds the server's throttling has held it back so far.
         attempts: How many requests went out on the wire so far.
+        failures: How many times it failed so far; being throttled, or asked for another token, is none.
+        renewed: Whether the present attempt is the one with a new token after a 401.
         on_wire: Whether one is out now.
         unknown: Whether an attempt ended unknown; then "not there" no longer means "never done".
         last: Set by a caller that is leaving: no attempt is begun after the present one.
@@ -178,6 +180,8 @@ class Request:
     max_wait: float | None = None
     held: float = 0.0
     attempts: int = 0
+    failures: int = 0
+    renewed: bool = False
     on_wire: bool = False
     unknown: bool = False
     last: bool = False

@@ -91,37 +91,63 @@ class Transport:
             RequestError: see `errors` for which means what.
             SessionError: the session is closed, or belongs to another event loop.
         """
-        failures = 0
-        renewed = False
+        operation = request.operation
+        timeout = request.timeout or self.settings.timeout
         while True:
             self._check_usable()  # again, for a session that was closed during a back-off
+            started = self._clock()
+            token = self.tokens.current(started)
+            ticket = 0 if token is None else self._admission.try_enter(started)
+            if token is None or not ticket:
+                token, ticket = await self._admitted(request)
+                started = self._clock()
+            headers = self._headers(token, request.body)
+            request.attempts += 1
+            request.on_wire = True
+            outcome: Answer | Ending
+            reply: Reply | None = None
             try:
-                outcome = await self._attempt(request)
-            except TokenUnavailableError as error:
-                failures += 1
-                asked = min(error.retry_after or 0.0, LONGEST_PAUSE)
-                if request.last or failures >= self._most_attempts(request) or asked > self._patience(request):
-                    raise
-                request.held += asked
-                pause = asked + backoff(failures)
-            else:
-                if isinstance(outcome, Answer):
-                    return outcome
-                verdict = outcome.verdict
-                if verdict is Verdict.THROTTLED and not request.last:
-                    renewed = False
-                    continue  # the gate is closed; the queue in front of it is where to wait
-                if verdict is Verdict.UNAUTHORIZED and self._renew(request, outcome, renewed):
-                    renewed = True
-                    continue
-                if outcome.reply is not None and self._gone(request, outcome.reply):
-                    return _answer(request, outcome.reply, None)
-                failures += 1
-                if not self._repeatable(request, verdict, failures):
-                    raise self._error(request, outcome)
-                renewed = False
-                pause = backoff(failures)
-            await asyncio.sleep(pause)
+                try:
+                    if request.stream is None:
+                        reply = await self._pool.exchange(
+                            operation.method, request.url, request.body, headers, timeout, started
+                        )
+                    else:
+                        reply = await self._pool.transfer(
+                            operation.method, request.url, request.stream, headers, timeout
+                        )
+                    if 200 <= reply.status < 300:
+                        outcome = _answer(request, reply, understand(self.codec, operation.answer, reply.body))
+                        self.limiter.passed(ticket, started)
+                        if not token.proved:
+                            self.tokens.prove(token)
+                    else:
+                        outcome = _refusal(reply)
+                except UnreadableError as error:
+                    outcome = Ending(Verdict.UNKNOWN, str(error), reply)
+                except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                    outcome = self._failure(error)
+                if not isinstance(outcome, Answer):
+                    outcome.token = token
+                    self._report(request, token, ticket, outcome)
+            except BaseException:
+                request.unknown = True  # a caller's cancellation says nothing about what the server did
+                cut_off = Ending(Verdict.UNKNOWN, "the call was cancelled")
+                self._observer.tell(operation.line, request.attempts, cut_off, started, _size(request))
+                raise
+            finally:
+                request.on_wire = False
+                self._admission.leave(ticket)
+            if self._observer.listens():
+                ending = outcome if isinstance(outcome, Ending) else Ending(Verdict.DONE, "", reply)
+                self._observer.tell(operation.line, request.attempts, ending, started, _size(request))
+            if isinstance(outcome, Answer):
+                return outcome
+            if reply is not None and self._gone(request, reply):
+                return _answer(request, reply, None)
+            pause = self._pause(request, outcome)
+            if pause:
+                await asyncio.sleep(pause)
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -151,21 +177,22 @@ class Transport:
             retry_after=retry_after,
         )
 
-    def _most_attempts(self, request: Request) -> int:
-        return request.max_attempts or self.settings.max_attempts
+    def _last(self, request: Request) -> bool:
+        """Tell whether no further attempt may be made after so many failures."""
+        return request.last or request.failures >= (request.max_attempts or self.settings.max_attempts)
 
-    def _repeatable(self, request: Request, verdict: Verdict, failures: int) -> bool:
+    def _repeatable(self, request: Request, verdict: Verdict) -> bool:
         """Decide whether another attempt is allowed after a failure."""
-        if request.last or failures >= self._most_attempts(request) or self._closed:
+        if self._last(request) or self._closed:
             return False
         if verdict is Verdict.NOT_SENT:
             return True
         return verdict is Verdict.UNKNOWN and request.operation.repeat is Repeat.SAFE
 
-    def _renew(self, request: Request, outcome: Ending, renewed: bool) -> bool:
+    def _renew(self, request: Request, outcome: Ending) -> bool:
         """Drop a refused token so that the next attempt fetches another; once, and never one that was not yet good."""
         token = outcome.token
-        if renewed or request.last or token is None or not token.proved:
+        if request.renewed or request.last or token is None or not token.proved:
             return False
         self.tokens.invalidate(token)
         return True
@@ -175,65 +202,45 @@ class Transport:
         """Tell whether a repeated DELETE met the 404 that its lost first attempt brought about."""
         return request.unknown and reply.status == 404 and request.operation.method == "DELETE"
 
-    async def _attempt(self, request: Request) -> Answer | Ending:
-        """Make one request on the wire as soon as token and gate allow, and judge how it ended, unless all is well."""
-        started = self._clock()
-        token = self.tokens.current(started)
-        ticket = 0 if token is None else self._admission.try_enter(started)
-        if token is None or not ticket:
-            token, ticket = await self._admitted(request)
-            started = self._clock()
-        operation = request.operation
-        headers = self._headers(token, request.body)
-        timeout = request.timeout or self.settings.timeout
-        request.attempts += 1
-        request.on_wire = True
-        outcome: Answer | Ending
-        reply: Reply | None = None
-        try:
-            try:
-                if request.stream is None:
-                    reply = await self._pool.exchange(
-                        operation.method, request.url, request.body, headers, timeout, started
-                    )
-                else:
-                    reply = await self._pool.transfer(operation.method, request.url, request.stream, headers, timeout)
-                if 200 <= reply.status < 300:
-                    outcome = _answer(request, reply, understand(self.codec, operation.answer, reply.body))
-                    self.limiter.passed(ticket, started)
-                    if not token.proved:
-                        self.tokens.prove(token)
-                else:
-                    outcome = _refusal(reply)
-            except UnreadableError as error:
-                outcome = Ending(Verdict.UNKNOWN, str(error), reply)
-            except (aiohttp.ClientError, OSError, RuntimeError) as error:
-                outcome = self._failure(error)
-            if not isinstance(outcome, Answer):
-                outcome.token = token
-                self._report(request, token, ticket, outcome)
-        except BaseException:
-            request.unknown = True  # a caller's cancellation says nothing about what the server did
-            cut_off = Ending(Verdict.UNKNOWN, "the call was cancelled")
-            self._observer.tell(operation.line, request.attempts, cut_off, started, _size(request))
-            raise
-        finally:
-            request.on_wire = False
-            self._admission.leave(ticket)
-        if self._observer.listens():
-            ending = outcome if isinstance(outcome, Ending) else Ending(Verdict.DONE, "", reply)
-            self._observer.tell(operation.line, request.attempts, ending, started, _size(request))
-        return outcome
-
     async def _admitted(self, request: Request) -> tuple[Token, int]:
         """Wait for a token, then at the gate; return token and ticket."""
         while True:
-            await self.tokens.get()
-            ticket = self._admission.try_enter(self._clock()) or await self._enter(request)
-            token = self.tokens.current()
-            if token is not None:
-                return token, ticket
-            self._admission.leave(ticket)  # it ended while the request waited at the gate
+            try:
+                await self.tokens.get()
+            except TokenUnavailableError as error:
+                request.failures += 1
+                asked = min(error.retry_after or 0.0, LONGEST_PAUSE)
+                if self._last(request) or asked > self._patience(request):
+                    raise
+                request.held += asked
+            else:
+                ticket = self._admission.try_enter(self._clock()) or await self._enter(request)
+                token = self.tokens.current()
+                if token is not None:
+                    return token, ticket
+                self._admission.leave(ticket)  # it ended while the request waited at the gate
+                continue
+            await asyncio.sleep(asked + backoff(request.failures))
+            self._check_usable()
+
+    def _pause(self, request: Request, outcome: Ending) -> float:
+        """Return how many seconds to wait before the next attempt.
+
+        Raises:
+            RequestError: there is none.
+        """
+        verdict = outcome.verdict
+        if verdict is Verdict.THROTTLED and not request.last:
+            request.renewed = False
+            return 0.0  # the gate is closed; the queue in front of it is where to wait
+        if verdict is Verdict.UNAUTHORIZED and self._renew(request, outcome):
+            request.renewed = True
+            return 0.0
+        request.failures += 1
+        if not self._repeatable(request, verdict):
+            raise self._error(request, outcome)
+        request.renewed = False
+        return backoff(request.failures)
 
     def _headers(self, token: Token, body: bytes | None) -> CIMultiDict[str]:
         """Return the headers that go with a token, made once for each."""

@@ -231,8 +231,9 @@ class Engine(Generic[RowT, R]):
     async def _run(self, worker: Worker) -> None:
         """Work until the source is at its end or the import stops."""
         try:
-            while not self._halt.stopping and await self._turn(worker):
-                pass
+            while not self._halt.stopping:
+                if not await (self._turn(worker) if self._cautious() else self._row(worker)):
+                    break
         except BaseException as error:
             # A cancellation that is not ours came out of the source: its end, but not a good one.
             if not (isinstance(error, asyncio.CancelledError) and self._halt.stopping):
@@ -241,15 +242,12 @@ class Engine(Generic[RowT, R]):
             self._idle.set()
 
     async def _turn(self, worker: Worker) -> bool:
-        """Take a row and do what is to be done with it; False at the end."""
-        exactly = self.exactly
-        if exactly is None or not self._cautious():
-            return await self._row(worker)
+        """Take a row when no other is on its way, as long as rows must go one at a time; False at the end."""
         async with self._alone:
-            if self._cautious():  # still: the proof may have come while this worker waited for its turn
+            if self.exactly is not None and self._cautious():  # the proof may have come while this worker waited
                 going_on = self._halt.stopping or await self._row(worker)
                 if not self._halt.stopping:  # a cancellation may have been taken in already, and nobody sends another
-                    await exactly.settled()
+                    await self.exactly.settled()
                 return going_on
         return await self._row(worker)
 
@@ -259,7 +257,7 @@ class Engine(Generic[RowT, R]):
 
     async def _row(self, worker: Worker) -> bool:
         """Take a row, and bring it to its outcome or park it; False where there is none."""
-        if not await self._next(worker):
+        if not self._take(worker) and not await self._next(worker):
             return False
         books = self.books
         outcome: Outcome[RowT, R] | None
@@ -295,7 +293,10 @@ class Engine(Generic[RowT, R]):
             outcome = Outcome(worker.index, worker.row, status, None, problem, 0)
         worker.request = None
         if outcome is not None:
-            await self._settle(worker, outcome)
+            if self._channel is None and outcome.attempts and not self._halt.left:
+                self._count(outcome)
+            else:
+                await self._settle(worker, outcome)
         return True
 
     def _not_entered(self, worker: Worker, failure: BaseException) -> Outcome[RowT, R]:
@@ -321,6 +322,18 @@ class Engine(Generic[RowT, R]):
             request=self._kind.operation.line,
         )
         return Outcome(worker.index, worker.row, Status.UNKNOWN, None, error, 0)
+
+    def _take(self, worker: Worker) -> bool:
+        """Take the next row of the source where nothing has to be waited for."""
+        exactly = self.exactly
+        if self._window or (exactly is not None and (exactly.again or exactly.full)):
+            return False
+        pulled = self._source.take()
+        if pulled is None:
+            return False
+        worker.index, worker.row = pulled
+        worker.again = None
+        return True
 
     async def _next(self, worker: Worker) -> bool:
         """Take a row that is to be sent again, or the next of the source; False when there is neither."""

@@ -31,7 +31,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-@attrs.frozen(repr=False)
+@attrs.define(repr=False)
 class CdtRow:
     """One CDT record to be created.
 
@@ -53,7 +53,7 @@ class CdtRow:
         return "<CdtRow>"
 
 
-@attrs.frozen(repr=False, eq=False)
+@attrs.define(repr=False, eq=False)
 class Outcome(Generic[RowT, R]):
     """What became of one row. Every row that was pulled from the source has exactly one.
 
