@@ -12,7 +12,7 @@ A record built from keyword arguments holds exactly the fields that were given; 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, dataclass_transform, get_type_hints
@@ -166,8 +166,8 @@ class Record:
             answer: The answer it came in, for `answer_of` and for error texts.
         """
         self = _new(cls)
-        _set(self, "_raw", raw)
-        _set(self, "_answer", answer)
+        _set_raw(self, raw)
+        _set_answer(self, answer)
         return self
 
     @property
@@ -192,6 +192,11 @@ class Record:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_wire, (dict(self._raw),)
+
+
+# The slots' own setters: a frozen class has no other way in, and `object.__setattr__` takes half as long again.
+_set_raw: Callable[[Record, Any], None] = vars(Record)["_raw"].__set__
+_set_answer: Callable[[Record, Any], None] = vars(Record)["_answer"].__set__
 
 
 def to_wire(record: Record) -> dict[str, JSON]:
@@ -474,12 +479,23 @@ def _refuse_datetime(field: _Field, value: object) -> None:
         raise InvalidInputError("a datetime where a date is wanted; give its date()", (field.name,))
 
 
-def iter_records(cls: type[R], items: list[JSON], answer: Answer) -> Iterator[R]:
-    """Wrap each object of a list; an element that is not an object is a `DecodeError`."""
+def records_of(cls: type[R], items: list[JSON], answer: Answer) -> tuple[R, ...]:
+    """Wrap each object of a list.
+
+    Args:
+        cls: The class of the records.
+        items: The list.
+        answer: The answer it came in.
+
+    Raises:
+        DecodeError: an element is not an object.
+    """
+    records = []
     for item in items:
         if type(item) is not dict:
             raise decode_error(f"element {items.index(item)} of the page is not an object", answer)
-        self = _new(cls)
-        _set(self, "_raw", item)
-        _set(self, "_answer", answer)
-        yield self
+        made = _new(cls)
+        _set_raw(made, item)
+        _set_answer(made, answer)
+        records.append(made)
+    return tuple(records)

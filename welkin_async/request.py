@@ -187,6 +187,14 @@ class Request:
     last: bool = False
     stream: Streamed | None = None
 
+    def again(self, url: URL) -> Request:
+        """Return a request for the same with another URL, and no progress yet.
+
+        Args:
+            url: Where it goes, percent-encoded already.
+        """
+        return Request(self.operation, url, self.body, self.timeout, self.max_attempts, self.max_wait)
+
     def __repr__(self) -> str:
         """Show the template: the URL identifies a person."""
         return f"<Request {self.operation.method} {self.operation.template}>"

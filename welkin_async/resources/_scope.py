@@ -109,7 +109,7 @@ class Scope:
             InvalidInputError: one is empty, ``.`` or ``..``.
         """
         encoded = {name: encode_segment(value, name) for name, value in params.items()}
-        return attrs.evolve(self, params={**self.params, **encoded})
+        return Scope(self.sender, self.codec, self.base_url, {**self.params, **encoded}, self.defaults)
 
     def request(
         self,
