@@ -207,14 +207,13 @@ class TestProbe:
 
     def test_a_refused_probe_says_not_yet_and_does_not_cut_the_rate(self) -> None:
         limits = limiter()
-        for _ in range(50):
+        for _ in range(100):
             answered(limits, 0.0)
         refused(limits, 0.0)
         rate = installed(limits)
-        for now in (1.0, 2.0, 3.0):
-            assert refused(limits, now) == 1.0
+        assert refused(limits, 1.0) == 1.0
         assert installed(limits) == rate
-        answered(limits, 4.0)
+        answered(limits, 2.0)
         assert installed(limits) == rate
 
     def test_a_refused_probe_does_not_cut_the_slots_either(self) -> None:
@@ -240,6 +239,60 @@ class TestProbe:
         limits.passed(probe, 1.3)  # two tenths of waiting for the probe are no lateness to be caught up
         sent = paced(limits, 1.3, 0.1)
         assert len(sent) <= 1 + 0.1 * installed(limits)
+
+
+class TestOutage:
+    """Probe after probe refused, although the pauses were kept: that says nothing of a rate."""
+
+    @staticmethod
+    def refused_for(limits: Limiter, now: float, probes: int) -> float:
+        """Be refused, and so many times again; return when the gate reopens."""
+        for _ in range(1 + probes):
+            now += refused(limits, now)
+        return now
+
+    @pytest.mark.parametrize("probes", [2, 12, 30])
+    def test_a_first_refusal_that_was_one_installs_no_pace(self, probes: int) -> None:
+        limits = limiter()
+        for _ in range(50):
+            answered(limits, 0.0)
+        over = self.refused_for(limits, 0.0, probes)
+        answered(limits, over)
+        assert limits.rate(over) is None
+
+    def test_the_first_refusal_after_it_is_measured_from_its_end(self) -> None:
+        limits = limiter()
+        over = self.refused_for(limits, 0.0, 3)
+        for _ in range(100):
+            answered(limits, over)
+        refused(limits, over + 0.5)
+        assert installed(limits) == pytest.approx(100 / 1.5)
+
+    @pytest.mark.parametrize("probes", [2, 12, 30])
+    def test_the_pace_before_it_is_come_back_to_in_a_slow_start(self, probes: int) -> None:
+        limits = TestLaterPace.settled()
+        before = installed(limits)
+        over = self.refused_for(limits, 11.1, probes)
+        answered(limits, over)
+        assert installed(limits) == pytest.approx(before / 4, rel=0.05)
+        paced(limits, over, 2.0)
+        assert installed(limits) == pytest.approx(before)
+
+    def test_a_pace_that_had_not_found_its_limit_starts_from_half_and_goes_on_growing(self) -> None:
+        limits = limiter()
+        tickets = [limits.take(0.0) for _ in range(64)]
+        for ticket in tickets[:20]:
+            limits.passed(ticket, 0.05)
+        limits.throttle(tickets[20], 0.05, 1.0)
+        for ticket in tickets:
+            limits.release(ticket)
+        paced(limits, 1.05, 1.0)
+        before = installed(limits)
+        over = self.refused_for(limits, 2.05, 5)
+        answered(limits, over)
+        assert installed(limits) == pytest.approx(before / 2, rel=0.05)
+        paced(limits, over, 1.0)
+        assert installed(limits) > before
 
 
 class TestFirstCut:
@@ -285,6 +338,19 @@ class TestFirstCut:
         limits.release(ticket)
         assert limits.wait(5.5) > 0.0
         assert limits.rate(7.0) is None
+
+    def test_a_burst_met_by_few_workers_is_not_taken_for_what_the_server_bears(self) -> None:
+        run = simulated(Bucket(200, 10), rounded_up, seconds=30, latency=0.002, workers=1)
+        assert run.use(200, 4, 30) >= 0.9
+        assert run.refused_share(0, 30) <= 0.01
+
+    def test_what_an_idle_client_sent_is_not_taken_for_what_the_server_bears(self) -> None:
+        limits = limiter()
+        for n in range(30):
+            answered(limits, n / 3)
+        refused(limits, 10.0)
+        paced(limits, 11.0, 4.0)
+        assert installed(limits) > 200
 
     def test_it_never_lifts_the_callers_own_rate(self) -> None:
         limits = limiter(rate=5.0)
@@ -339,6 +405,35 @@ class TestLaterPace:
             answered(limits, now + 1.0)
             now += 1.2
         assert installed(limits) == 1.0
+
+    def test_after_refusals_in_a_row_the_rate_known_before_is_tried_out(self) -> None:
+        limits, now = self.settled(), 11.1
+        before = installed(limits)
+        for _ in range(20):
+            refused(limits, now)
+            answered(limits, now + 1.0)
+            now += 1.2
+        assert installed(limits) < 0.2 * before
+        paced(limits, now, 4.0)
+        assert installed(limits) > 0.9 * before
+
+    def test_trials_that_fail_are_made_more_and_more_rarely(self) -> None:
+        limits, now, spans = self.settled(), 11.1, []
+        for _ in range(12):
+            refused(limits, now)
+            answered(limits, now + 1.0)
+            now += 1.2
+        for _ in range(3):
+            low, began = 1.5 * installed(limits), now
+            while installed(limits) < low:  # until it goes beyond, which is refused
+                now += limits.wait(now)
+                answered(limits, now)
+            spans.append(now - began)
+            refused(limits, now)
+            answered(limits, now + 1.0)
+            now += 1.0
+        assert spans[1] > 1.5 * spans[0]
+        assert spans[2] > 1.5 * spans[1]
 
     def test_where_a_burst_is_all_that_was_measured_it_grows_at_once(self) -> None:
         limits = limiter()
@@ -438,6 +533,40 @@ class Bucket:
 
     def scale(self, factor: float) -> None:
         self.rate *= factor
+
+
+@attrs.define
+class Unlimited:
+    """Lets everything through."""
+
+    def ask(self, now: float) -> float | None:
+        return None
+
+    def scale(self, factor: float) -> None:
+        """Nothing to scale."""
+
+
+@attrs.define
+class Stormy:
+    """Refuses, from a moment until another, all but what is let through by chance or so many in a second."""
+
+    server: Server
+    start: float
+    end: float
+    share: float = 0.0
+    trickle: Fixed = attrs.field(factory=lambda: Fixed(math.inf))
+    chance: random.Random = attrs.field(factory=lambda: random.Random(5))
+
+    def ask(self, now: float) -> float | None:
+        if self.start <= now < self.end:
+            if self.chance.random() >= self.share:
+                return 1.0
+            if (wait := self.trickle.ask(now)) is not None:
+                return wait
+        return self.server.ask(now)
+
+    def scale(self, factor: float) -> None:
+        self.server.scale(factor)
 
 
 def rounded_up(seconds: float) -> float | None:
@@ -571,6 +700,65 @@ class TestAgainstServers:
         assert run.refused_share(2, 30) <= 0.02
 
 
+LIMITED = [name for name in SERVERS if name != "bucket of 10"]
+
+
+class TestAfterAStorm:
+    """Within five seconds of its end the pace is what it was, or what the server allows."""
+
+    @pytest.mark.parametrize("server", LIMITED)
+    @pytest.mark.parametrize("start", [0, 12])
+    @pytest.mark.parametrize("probes", [12, 20, 30])
+    def test_the_pace_is_back_after_probes_refused_in_a_row(self, server: str, start: int, probes: int) -> None:
+        end = start + probes
+        run = simulated(Stormy(SERVERS[server](200), start, end), rounded_up, seconds=end + 35)
+        assert sum(run.through[start + 1 : end]) == 0
+        assert sum(run.refused[start + 1 : end]) >= 0.8 * probes  # one a second, a little later each
+        assert run.use(200, end + 5, end + 10) >= 0.9
+        assert run.use(200, end + 5, end + 35) >= 0.9
+        assert run.refused_share(end + 5, end + 35) <= 0.01
+
+    @pytest.mark.parametrize("start", [0, 12])
+    @pytest.mark.parametrize("probes", [12, 30])
+    def test_a_server_without_any_limit_is_used_to_the_full(self, start: int, probes: int) -> None:
+        end, full = start + probes, 64 / 0.05
+        run = simulated(Stormy(Unlimited(), start, end), rounded_up, seconds=end + 15)
+        assert run.use(full, end + 5, end + 15) >= 0.9
+        assert sum(run.refused[end:]) == 0
+
+    @pytest.mark.parametrize("server", LIMITED)
+    def test_where_no_time_is_named_it_is_back_soon_after_the_first_that_got_through(self, server: str) -> None:
+        run = simulated(Stormy(SERVERS[server](200), 12.0, 40.0), unnamed, seconds=120)
+        back = next(second for second in range(40, 120) if run.through[second])
+        assert run.use(200, back + 5, back + 35) >= 0.9
+        assert run.refused_share(back, back + 35) <= 0.01
+
+    @pytest.mark.parametrize("server", [*LIMITED, "unlimited"])
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize(
+        ("share", "trickle"),
+        [(0.5, math.inf), (0.1, math.inf), (1.0, 1.0), (1.0, 5.0)],
+        ids=["half refused", "most refused", "one a second", "five a second"],
+    )
+    def test_refusals_of_some_do_not_wear_the_pace_down(
+        self, server: str, share: float, trickle: float, seed: int
+    ) -> None:
+        limited = server in SERVERS
+        inner = SERVERS[server](200) if limited else Unlimited()
+        stormy = Stormy(inner, 12.0, 32.0, share, Fixed(trickle), random.Random(seed))
+        run = simulated(stormy, rounded_up, seconds=60, seed=seed)
+        assert sum(run.refused[12:32]) >= 10
+        # Chance decides how patient the trials are when it ends, so it may take some seconds more.
+        assert run.use(200 if limited else 64 / 0.05, 44, 60) >= 0.9
+        assert run.refused_share(34, 60) <= 0.03
+
+    @pytest.mark.parametrize("server", LIMITED)
+    def test_a_limit_that_fell_is_believed_in_the_end(self, server: str) -> None:
+        run = simulated(SERVERS[server](200), rounded_up, seconds=120, change=(20.0, 0.25))
+        assert run.use(50, 80, 120) >= 0.8
+        assert run.refused_share(40, 120) <= 0.02
+
+
 class Calls(RuleBasedStateMachine):
     """Any order of calls a transport may make."""
 
@@ -683,3 +871,47 @@ def test_the_own_rate_is_kept_over_any_window_whatever_the_timers_do(rate: float
         for last in range(first + 1, len(sent)):
             allowed = 1 + rate * (sent[last] - sent[first] + CATCH_UP)
             assert last - first + 1 <= allowed + 1e-6
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "enter", "enter", "passed", "passed", "429", "503", "lost", "later", "later"]),
+        st.integers(0, 50),
+        st.floats(0.0, 1.5),
+    ),
+    max_size=150,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rate=st.none() | st.floats(1.0, 500.0), concurrency=st.none() | st.integers(1, 8), steps=STEPS)
+def test_try_take_is_wait_and_take_in_one(
+    rate: float | None, concurrency: int | None, steps: list[tuple[str, int, float]]
+) -> None:
+    one, other = (Limiter(rate=rate, concurrency=concurrency, jitter=random.Random(1).random) for _ in range(2))
+    out: list[int] = []
+    now = 0.0
+    for step, number, seconds in steps:
+        if step == "later":
+            now += seconds
+        elif step == "enter":
+            for _ in range(number):
+                ticket = other.take(now) if other.wait(now) <= 0.0 else 0
+                assert one.try_take(now) == ticket
+                if not ticket:
+                    break
+                out.append(ticket)
+        elif out:
+            ticket = out.pop(number % len(out))
+            for limits in (one, other):
+                if step == "passed":
+                    limits.passed(ticket, now)
+                elif step != "lost":
+                    limits.throttle(ticket, now, seconds if number % 4 else None, overloaded=step == "503")
+                limits.release(ticket)
+        for limits in (one, other):
+            assert limits.in_flight == len(out)
+        assert one.wait(now) == other.wait(now)
+        assert one.rate(now) == other.rate(now)
+        assert one.slots == other.slots
+        assert one.throttled(now) == other.throttled(now)

@@ -32,6 +32,7 @@ _SETTLED = 3.0  # seconds a pace must have been kept for its refusal to be exact
 _SHORT, _STEP = 0.5, 0.9  # a refusal within so many seconds measures nothing: a step down, as a share of the pace
 _DEEPEST = 0.7  # a single cut leaves this share of the pace held; a chance refusal is not worth more
 _QUIET_OUT, _FEW = 3, 10  # requests out, and let through in the window, that are too few to tell a rate
+_BURST = 64  # requests, or as many as are out at once, that may have been let through on top of any rate
 _RAMP = 0.5  # seconds from the rate that was borne to the rate held
 _HOLD, _DOUBLE = 25.0, 20.0  # seconds: below the limit, then to twice the pace; a lost second in thirty is 3 %
 _UNSURE = 2.0  # seconds instead of _HOLD, for a pace that was cut halfway between two explanations
@@ -161,8 +162,9 @@ class Pacer:
     def _first(self, refusal: Refusal) -> Pace:
         """Guess from what got through before the first refusal.
 
-        Where more got through than was out at once, it is taken for what the server bears in its window. Where less
-        did, it may be no more than a burst allowed on top of any rate: then the growth starts at once.
+        That is taken for what the server bears in its window, unless it is no more than may be a burst allowed on top
+        of any rate, or what a client with little to do had to send in the seconds before: then the growth starts at
+        once.
         """
         start = refusal.began
         earlier = self.traffic.earlier(refusal)
@@ -173,7 +175,8 @@ class Pacer:
         self._storm = (through, lasted, window)
         borne = max(through / max(refusal.reopens - start, 1.0), FLOOR)
         dear = min(max(asked, 1.0), _DEAREST)
-        if counted > refusal.in_flight:
+        idle = refusal.in_flight <= _QUIET_OUT and asked < _SETTLED <= lasted
+        if counted > max(refusal.in_flight, _BURST) and not idle:
             hold = max(_BELOW * max(borne, counted / window), FLOOR)
             return Pace(min(borne, hold), hold, _HOLD * dear, _DOUBLE * dear)
         return Pace(borne, borne, 0.0, _DOUBLE_FAST * dear)

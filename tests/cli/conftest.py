@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from welkin_async.cli.app import app
-from welkin_async.sandbox import Sandbox
+from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
 SECRET = "the-secret-of-this-test"  # pragma: allowlist secret
 
@@ -59,6 +59,23 @@ class Local:
 
     def patient(self, **fields: Any) -> str:
         return str(self.do(lambda: self.server.store.add_patient(**fields))["id"])
+
+    def record(self, patient: str, cdt: str = "medication", **fields: Any) -> str:
+        """Put a record there, and return its id."""
+
+        class Body:
+            def object(self) -> dict[str, Any]:
+                return fields
+
+        def create() -> Any:
+            store = self.server.store
+            store.sections.cdts.create(Body(), patient, cdt)  # type: ignore[arg-type]
+            return store.cdt_records(cdt, patient)[-1]["id"]
+
+        return str(self.do(create))
+
+    def fault(self, kind: FaultKind, **more: Any) -> None:
+        self.do(lambda: self.server.faults.add(Fault(kind, **more)))
 
     def define(self, name: str, fields: Mapping[str, str] | Sequence[Mapping[str, Any]]) -> None:
         self.do(lambda: self.server.define_cdt(name, fields))

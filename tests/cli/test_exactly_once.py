@@ -196,6 +196,19 @@ def test_keys_are_the_rows_own_or_from_a_column_or_minted(
     assert command("import", path, *OPTIONS, "--key-field", "none", "--key-column", "code").exit_code == 2
 
 
+def test_a_key_belongs_to_one_row(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient()
+    cells = [("a", "k-1"), ("b", "k-1"), ("c", "K-1"), ("", "k-2"), ("d", "k-2")]
+    path = write_csv(folder / "in.csv", ("pid", "medication_name", "code"), [(patient, *both) for both in cells])
+    assert command("import", path, *OPTIONS, "--key-column", "code").exit_code == 1
+    rejects = read_csv(folder / "in.rejects.csv")
+    assert {row["_line"]: row["_reason"] for row in rejects} == {
+        "3": "another row before it has the same key",
+        "5": "no field has a value",
+    }
+    assert local.record_keys() == ["k-1", "K-1", "k-2"]
+
+
 def test_a_row_that_carries_the_key_field(command: Command, local: Local, folder: Path) -> None:
     row = {"pid": local.patient(), "medication_name": "a", "external_id": "mine"}
     path = write_ndjson(folder / "in.ndjson", [row, {**row, "pid": NOBODY, "external_id": "yours"}])

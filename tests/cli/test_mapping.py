@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from welkin_async.bulk import Status
-from welkin_async.cli.mapping import ColumnMap, FieldMapping, Mapped, parse_map
+from welkin_async.cli.columns import ColumnMap, parse_map
+from welkin_async.cli.mapping import FieldMapping, Mapped
 from welkin_async.cli.rows import Problem, SourceRow
 from welkin_async.cli.text import CommandError
 from welkin_async.models.formations import CdtFormation

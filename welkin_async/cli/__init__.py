@@ -1,4 +1,4 @@
-"""The ``welkin-async`` command: import a file, run a local server, see a demonstration.
+"""The ``welkin-async`` command: bring files into Welkin and out of it, and try it on a local server.
 
 It needs the ``cli`` extra. Nothing else of the package imports it, and this module imports typer and rich only when it
 is run.

@@ -1,4 +1,4 @@
-"""The command line that goes on with an import."""
+"""The command line that goes on where a run stopped."""
 
 from __future__ import annotations
 

@@ -9,16 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
+from welkin_async.cli.change_commands import delete_records, update_records
 from welkin_async.cli.demo import Demo
+from welkin_async.cli.export_command import export_file
 from welkin_async.cli.finishing import finish
-from welkin_async.cli.import_command import import_file
+from welkin_async.cli.import_command import import_file, import_patients
 from welkin_async.cli.sandbox import run_sandbox
 
 __all__ = ["app", "run_command"]
 
 app = typer.Typer(
     name="welkin-async",
-    help="Import records into Welkin Health, and try it on a local server.",
+    help="Bring records into Welkin Health and out of it, and try it on a local server.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -53,6 +55,10 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 
 app.command("import")(import_file)
+app.command("import-patients")(import_patients)
+app.command("update")(update_records)
+app.command("delete")(delete_records)
+app.command("export")(export_file)
 
 
 @app.command("sandbox")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import attrs
+import typer
 
 from welkin_async.cli.text import CommandError
 from welkin_async.errors import ConfigurationError
@@ -19,38 +21,43 @@ __all__ = ["Connection"]
 _LONGEST_SECRET = 65_536  # characters; a file that is larger is another file
 
 
+class Environment(StrEnum):
+    """The API's hosts."""
+
+    LIVE = "live"
+    SANDBOX = "sandbox"
+
+
 @attrs.frozen(kw_only=True)
 class Connection:
-    """Where to connect, as the command was told; what is None comes from the environment.
+    """Where to connect and how, as the command was told; what is None comes from the environment.
 
     Attributes:
+        rate: Requests per second it allows itself; None for no bound.
+        timeout: Seconds the server may take to answer.
         tenant: The tenant's name.
         instance: The instance within it.
         api_client: The api client's name.
-        environment: The host, ``live`` or ``sandbox``.
+        environment: The host.
         base_url: Scheme and host instead.
         secret_file: The file that holds the secret; the variable ``WELKIN_SECRET_KEY`` where it is not given.
     """
 
-    tenant: str | None = None
-    instance: str | None = None
-    api_client: str | None = None
-    environment: Literal["live", "sandbox"] | None = None
-    base_url: str | None = None
-    secret_file: Path | None = None
+    rate: Annotated[float | None, typer.Option(help="Requests per second at most.")] = None
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds the server may take to answer.")] = 30.0
+    tenant: Annotated[str | None, typer.Option(envvar="WELKIN_TENANT")] = None
+    instance: Annotated[str | None, typer.Option(envvar="WELKIN_INSTANCE")] = None
+    api_client: Annotated[str | None, typer.Option(envvar="WELKIN_API_CLIENT")] = None
+    environment: Annotated[Environment | None, typer.Option(envvar="WELKIN_ENVIRONMENT")] = None
+    base_url: Annotated[str | None, typer.Option(envvar="WELKIN_BASE_URL")] = None
+    secret_file: Annotated[
+        Path | None, typer.Option(help="A file with the secret; WELKIN_SECRET_KEY where it is not given.")
+    ] = None
 
-    def session(
-        self,
-        *,
-        rate: float | None = None,
-        timeout: float = 30.0,
-        on_attempt: Callable[[Attempt], None] | None = None,
-    ) -> Welkin:
+    def session(self, on_attempt: Callable[[Attempt], None] | None = None) -> Welkin:
         """Return a session that is not open yet.
 
         Args:
-            rate: Requests per second it allows itself; None for no bound.
-            timeout: Seconds the server may take to answer.
             on_attempt: Called after each request on the wire.
 
         Raises:
@@ -69,10 +76,10 @@ class Connection:
                 instance=self.instance,
                 api_client=self.api_client,
                 secret_key=secret_key,
-                environment=self.environment,
+                environment=None if self.environment is None else self.environment.value,
                 base_url=self.base_url,
-                rate=rate,
-                timeout=timeout,
+                rate=self.rate,
+                timeout=self.timeout,
                 on_attempt=on_attempt,
             )
         except (ConfigurationError, ValueError) as error:

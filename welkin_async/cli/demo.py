@@ -113,7 +113,7 @@ class Demo:
         tally = Tally(total=self.records)
 
         def note(progress: Progress) -> None:
-            tally.created, tally.rejected = progress.created, progress.rejected
+            tally.done, tally.rejected = progress.created, progress.rejected
             tally.failed, tally.unknown, tally.retried = progress.failed, progress.unknown, progress.retried
 
         async with progress_shown(tally, lines=False):
@@ -139,7 +139,7 @@ class Demo:
             async for record in welkin.patient(patient).cdts(_CDT).list(size=_PAGE, sort="created_at,asc"):
                 found[_content(record.fields)] += 1
             read += found.total()
-            tally.created = read
+            tally.done = read
             differing += found != sent
 
         async with progress_shown(tally, lines=False):

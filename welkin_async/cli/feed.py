@@ -8,10 +8,12 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from welkin_async.cli.jobs import Job
+from welkin_async.cli.once import Once
 from welkin_async.cli.patients import PatientLookup
 from welkin_async.cli.preparation import Prepared, Preparing
 from welkin_async.cli.records_there import RecordsThere
-from welkin_async.cli.rows import ImportRow, Problem
+from welkin_async.cli.rows import FileRow, Problem
 from welkin_async.cli.sources import Source
 
 __all__ = ["Feed"]
@@ -26,34 +28,35 @@ class Feed:
     none for a row. A row that cannot be sent comes as one with a problem.
 
     Args:
-        path: The file.
-        source: The same, opened.
+        job: What is done with them.
+        source: The file, opened.
         preparing: From rows to fields and keys.
-        patients: From patients' keys to ids.
+        patients: From patients' keys to ids; None where rows belong to no patient.
         there: Finds rows of reject files that are on the server; None for no look.
         begin: Awaited before the first row is brought.
     """
 
     def __init__(
         self,
-        path: Path,
+        job: Job,
         source: Source,
         preparing: Preparing,
-        patients: PatientLookup,
+        patients: PatientLookup | None,
         *,
         there: RecordsThere | None = None,
         begin: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._path = path
+        self._job = job
+        self._path = job.options.file
         self._source = source
         self._preparing = preparing
         self._patients = patients
         self._there = there
         self._begin = begin
         self._position = 0
-        self._state = _state(path)
+        self._state = _state(self._path)
 
-    async def rows(self) -> AsyncGenerator[ImportRow, None]:
+    async def rows(self) -> AsyncGenerator[FileRow, None]:
         """Yield the rows; to be closed by whoever stops early.
 
         Raises:
@@ -63,24 +66,28 @@ class Feed:
         """
         if self._begin is not None:
             await self._begin()
-        upcoming = asyncio.create_task(self._next())
+        once = self._job.once()
+        upcoming = asyncio.create_task(self._next(once))
         try:
             while batch := await upcoming:
-                upcoming = asyncio.create_task(self._next())
+                upcoming = asyncio.create_task(self._next(once))
                 for row in batch:
                     yield row
         finally:
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
+            once.close()
 
-    async def _next(self) -> list[ImportRow]:
+    async def _next(self, once: Once) -> list[FileRow]:
         """Read a batch and look its patients up."""
-        batch = await anyio.to_thread.run_sync(self._read)
-        ids = await self._patients.resolve(each.patient for each in batch if each.problem is None)
-        rows = [_row(each, ids) for each in batch]
+        batch = await anyio.to_thread.run_sync(self._read, once)
+        ids: dict[str, str | Problem] = {}
+        if self._patients is not None:
+            ids = await self._patients.resolve(each.patient for each in batch if each.problem is None)
+        rows = [self._row(each, ids) for each in batch]
         return rows if self._there is None else [await self._there.look(row) for row in rows]
 
-    def _read(self) -> list[Prepared]:
+    def _read(self, once: Once) -> list[Prepared]:
         prepare, position = self._preparing.prepare, self._position
         batch: list[Prepared] = []
         if _state(self._path) != self._state:
@@ -88,17 +95,15 @@ class Feed:
         for row in self._source.read(_BATCH):
             row.position = position
             position += 1
-            batch.append(prepare(row))
+            batch.append(once.check(prepare(row)))
         self._position = position
         return batch
 
-
-def _row(prepared: Prepared, ids: dict[str, str | Problem]) -> ImportRow:
-    row, key, patient, fields, problem = prepared
-    found = problem or ids[patient]
-    if isinstance(found, Problem):
-        return ImportRow("", {}, key, found.error, source=row, refused=found)
-    return ImportRow(found, fields, key, source=row)
+    def _row(self, prepared: Prepared, ids: dict[str, str | Problem]) -> FileRow:
+        found = prepared.problem or ids.get(prepared.patient, "")
+        if isinstance(found, Problem):
+            return self._job.row(prepared, "", found)
+        return self._job.row(prepared, found, None)
 
 
 def _state(path: Path) -> tuple[int, int]:

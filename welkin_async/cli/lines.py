@@ -27,7 +27,7 @@ UNDECODABLE = refused("not text in the file's encoding")
 
 STILL_UNKNOWN = Problem(
     Status.UNKNOWN,
-    "may be on the server from an earlier import: look for the record; where there is none, clear _status",
+    "may be on the server from an earlier import: look for it; to have the row sent again, clear _status",
 )
 """A row of a review file that nobody has looked into since."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
-__all__ = ["Interrupt", "in_parallel", "run"]
+__all__ = ["Interrupt", "in_parallel", "run", "unless_stopped"]
 
 ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 class Interrupt:
@@ -86,6 +87,30 @@ async def _watched(main: Callable[[Interrupt], Awaitable[int]]) -> int:
         with contextlib.suppress(NotImplementedError):
             for number in watched:
                 loop.remove_signal_handler(number)
+
+
+async def unless_stopped(work: Coroutine[Any, Any, ResultT], interrupt: Interrupt) -> ResultT | None:
+    """Do some work, which is cancelled when an orderly end is asked for.
+
+    Args:
+        work: What to do.
+        interrupt: Asks for the end.
+
+    Returns:
+        What it returned; None where it was cancelled.
+
+    Raises:
+        Exception: whatever it raised.
+    """
+    doing = asyncio.create_task(work)
+    asked = asyncio.create_task(interrupt.stop.wait())
+    try:
+        await asyncio.wait((doing, asked), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        doing.cancel()
+        await asyncio.wait((doing, asked))
+    return None if doing.cancelled() else doing.result()
 
 
 async def in_parallel(items: Iterable[ItemT], work: Callable[[ItemT], Awaitable[None]], *, concurrency: int) -> None:

@@ -1,4 +1,4 @@
-"""From the columns of a file to the fields of a CDT: what is sent, under which name, converted to which type. Pure."""
+"""From the columns of a file to fields: what is sent, under which name, converted to which type. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import attrs
 
 from welkin_async.bulk import Status
+from welkin_async.cli.columns import Column, ColumnMap, missing_column
 from welkin_async.cli.conversions import Conversion, ConversionError, FieldType, conversion
 from welkin_async.cli.rows import Problem, SourceRow
 from welkin_async.cli.text import CommandError
 from welkin_async.codec import JSON
 from welkin_async.models.formations import CdtField, CdtFormation
 
-__all__ = ["ColumnMap", "FieldMapping", "Mapped", "parse_map"]
+__all__ = ["FieldMapping", "Mapped", "PatientMapping"]
 
 _FORMATION_TYPES = {
     "integer": FieldType.INTEGER,
@@ -33,50 +34,16 @@ _NO_PATIENT = Problem(Status.REJECTED, "the patient is missing")
 _EMPTY = Problem(Status.REJECTED, "no field has a value")
 
 
-class ColumnMap(NamedTuple):
-    """Which column becomes which field.
-
-    Attributes:
-        column: The column's name.
-        field: The field's name.
-        kind: The type it is converted to; None for the formation's.
-    """
-
-    column: str
-    field: str
-    kind: FieldType | None = None
-
-
 class Mapped(NamedTuple):
     """What a row is about.
 
     Attributes:
-        patient: The key of its patient.
+        patient: The key of its patient; empty where there is none to be.
         fields: The fields to be sent.
     """
 
     patient: str
     fields: dict[str, JSON]
-
-
-def parse_map(text: str) -> ColumnMap:
-    """Read a ``--map`` option.
-
-    Args:
-        text: ``COLUMN=field`` or ``COLUMN=field:type``.
-
-    Raises:
-        CommandError: it has another form.
-    """
-    column, equals, target = text.rpartition("=")
-    field, _, kind = target.partition(":")
-    if not equals or not column or not field:
-        raise CommandError("--map takes COLUMN=field or COLUMN=field:type")
-    if not kind:
-        return ColumnMap(column, field)
-    if kind not in list(FieldType):
-        raise CommandError(f"--map for column {column}: the type is one of {', '.join(FieldType)}")
-    return ColumnMap(column, field, FieldType(kind))
 
 
 @attrs.frozen
@@ -86,22 +53,50 @@ class _Entry:
     convert: Conversion | None  # None leaves the value as it is
 
 
-class FieldMapping:
+class PatientMapping:
+    """Reads from rows whose they are, and nothing else.
+
+    Args:
+        columns: The columns of the file, or of its first row.
+        fixed: Whether every row has exactly these.
+        patient_column: The column of the patient's key; None where rows belong to no patient.
+
+    Raises:
+        CommandError: there is no such column.
+    """
+
+    def __init__(self, columns: Sequence[str], *, fixed: bool, patient_column: str | None) -> None:
+        self._patient = None if patient_column is None else Column(patient_column, columns, fixed=fixed)
+
+    def apply(self, row: SourceRow) -> Mapped | Problem:
+        """Return whose a row is, or why it cannot be sent.
+
+        Args:
+            row: A row of the file.
+        """
+        if row.problem is not None:
+            return row.problem
+        patient = "" if self._patient is None else self._patient.of(row)
+        return Mapped(patient, {}) if patient or self._patient is None else _NO_PATIENT
+
+
+class FieldMapping(PatientMapping):
     """Turns rows into fields.
 
     Args:
         columns: The columns of the file, or of its first row.
         fixed: Whether every row has exactly these.
-        patient_column: The column of the patient's key.
+        patient_column: The column of the patient's key; None where rows belong to no patient.
         maps: What is sent; empty to send every column but the patient's, under its own name.
-        formation: The CDT's definition, against which names are checked and by which types are chosen; None for no
-            check, where a column without a type is sent as it is.
+        formation: The definition against which names are checked and by which types are chosen; None for no check,
+            where a column without a type is sent as it is.
         zone: The zone of datetimes without an offset; None refuses them.
-        lenient: Whether fields that are none of the CDT's are sent as they are.
+        lenient: Whether fields that are not defined are sent as they are.
         omitted: Columns that are not sent where all are, beside the patient's.
+        owner: What the formation is of.
 
     Raises:
-        CommandError: a column is missing, or a field is none of the CDT's, or cannot be written.
+        CommandError: a column is missing, or a field is not defined, or cannot be written.
     """
 
     def __init__(
@@ -109,24 +104,26 @@ class FieldMapping:
         columns: Sequence[str],
         *,
         fixed: bool,
-        patient_column: str,
+        patient_column: str | None,
         maps: Sequence[ColumnMap] = (),
         formation: CdtFormation | None = None,
         zone: tzinfo | None = None,
         lenient: bool = False,
         omitted: Iterable[str] = (),
+        owner: str = "the CDT",
     ) -> None:
+        super().__init__(columns, fixed=fixed, patient_column=patient_column)
+        self._owner = owner
         self._zone = zone
         self._lenient = lenient
         self._fixed = fixed
-        self._patient_column = patient_column
         self._defined = None if formation is None else {field.name: field for field in formation.fields or ()}
-        self._unsent = unsent = {patient_column, *omitted}
+        self._unsent = unsent = {*omitted, *(() if patient_column is None else (patient_column,))}
         wanted = list(maps) or [ColumnMap(name, name) for name in columns if name not in unsent]
         if fixed:
-            for name in (patient_column, *(each.column for each in wanted)):
-                if name not in columns:
-                    raise CommandError(f"column {name}: the file has no such column")
+            for each in wanted:
+                if each.column not in columns:
+                    raise missing_column(each.column)
         if any(not each.field for each in wanted):
             raise CommandError("a column has no name: name the columns to be sent with --map")
         _check_once(each.field for each in wanted)
@@ -136,7 +133,6 @@ class FieldMapping:
         self._entries = entries
         self._cells: list[tuple[int, str, Callable[[Any], JSON] | None, str]] = []
         if fixed:
-            self._patient_index = columns.index(patient_column)
             self._cells = [(columns.index(entry.column), entry.field, entry.convert, entry.column) for entry in entries]
 
     def _entry(self, wanted: ColumnMap) -> _Entry:
@@ -148,7 +144,7 @@ class FieldMapping:
         if self._lenient and (field is None or field.editable is False):
             return _Entry(column, name, self._conversion(kind))
         if field is None:
-            raise CommandError(f"column {column}: the CDT has no field {name}; the server would drop it silently")
+            raise CommandError(f"column {column}: {self._owner} has no field {name}; the server would drop it silently")
         if field.editable is False:
             raise CommandError(
                 f"column {column}: the field {name} cannot be written; the server would drop it silently"
@@ -175,18 +171,16 @@ class FieldMapping:
         Args:
             row: A row of the file.
         """
-        if row.problem is not None:
-            return row.problem
+        mapped = super().apply(row)
+        if isinstance(mapped, Problem):
+            return mapped
         values = row.values
         if isinstance(values, list):
-            return self._from_cells(values)
+            return self._from_cells(mapped.patient, values)
         assert isinstance(values, dict)
-        return self._from_object(values)
+        return self._from_object(mapped.patient, values)
 
-    def _from_cells(self, cells: list[str]) -> Mapped | Problem:
-        patient = cells[self._patient_index].strip()
-        if not patient:
-            return _NO_PATIENT
+    def _from_cells(self, patient: str, cells: list[str]) -> Mapped | Problem:
         fields: dict[str, JSON] = {}
         column = ""
         try:
@@ -198,12 +192,7 @@ class FieldMapping:
             return Problem(Status.REJECTED, f"column {column}: {error}")
         return Mapped(patient, fields) if fields else _EMPTY
 
-    def _from_object(self, values: dict[str, JSON]) -> Mapped | Problem:
-        patient = values.get(self._patient_column)
-        if type(patient) is int:
-            patient = str(patient)
-        if not isinstance(patient, str) or not patient.strip():
-            return _NO_PATIENT
+    def _from_object(self, patient: str, values: dict[str, JSON]) -> Mapped | Problem:
         fields: dict[str, JSON] = {}
         column = ""
         try:
@@ -216,10 +205,10 @@ class FieldMapping:
             return Problem(Status.REJECTED, f"column {column}: {error}")
         except CommandError as error:
             return Problem(Status.REJECTED, str(error))
-        return Mapped(patient.strip(), fields) if fields else _EMPTY
+        return Mapped(patient, fields) if fields else _EMPTY
 
     def _all_of(self, values: dict[str, JSON]) -> Iterable[_Entry]:
-        """Every key of an object but the patient's; those that the first row did not have are looked at now."""
+        """Every key of an object that is to be sent; those that the first row did not have are looked at now."""
         for name in values:
             if name in self._unsent:
                 continue

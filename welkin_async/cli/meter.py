@@ -8,13 +8,14 @@ from typing import Any
 import attrs
 
 from welkin_async.bulk.latency import LatencyHistogram
+from welkin_async.cli.deeds import CREATE_RECORDS, Deed
 from welkin_async.cli.samples import Samples
 from welkin_async.retries import Verdict
 from welkin_async.transport import Attempt
 
 __all__ = ["Meter"]
 
-_CREATE, _TOKEN = "cdts.create", "auth.create_token"
+_AUTHENTICATE = "auth.create_token"
 _FINAL = frozenset({Verdict.DONE.value, Verdict.REJECTED.value})
 
 
@@ -23,19 +24,21 @@ class Meter:
     """Counts of requests; their size does not depend on the number of rows.
 
     Attributes:
+        deed: What is done.
         requests: All that went out.
-        creates: Creates among them.
+        deeds: Those among them that do it.
         causes: Requests that were not answered for good, by verdict and status: why anything was repeated.
         throttled: 429 and the like.
         tokens: Requests for a token.
         sent: Bytes of bodies that went out.
         received: Bytes of bodies that came back.
-        latency: How long creates took.
+        latency: How long those took that do it.
         samples: The same over time.
     """
 
+    deed: Deed = CREATE_RECORDS
     requests: int = 0
-    creates: int = 0
+    deeds: int = 0
     causes: Counter[tuple[str, int | None]] = attrs.field(factory=Counter)
     throttled: int = 0
     tokens: int = 0
@@ -55,10 +58,10 @@ class Meter:
         self.received += attempt.received
         verdict = attempt.verdict
         operation = attempt.request.operation
-        if operation == _TOKEN:
+        if operation == _AUTHENTICATE:
             self.tokens += 1
-        elif operation == _CREATE:
-            self.creates += 1
+        elif operation in self.deed.operations:
+            self.deeds += 1
             self.latency.add(attempt.seconds)
             self.samples.now().latency.add(attempt.seconds)
         if verdict not in _FINAL:
@@ -73,7 +76,7 @@ class Meter:
         """Return the counts for machines."""
         return {
             "requests": self.requests,
-            "creates": self.creates,
+            f"{self.deed.request}s": self.deeds,
             "token_requests": self.tokens,
             "throttled": self.throttled,
             "not_answered_for_good": {_cause(*cause): count for cause, count in self.causes.most_common()},

@@ -1,28 +1,23 @@
-"""What an import and a dry run begin with: the file, its digest, the CDT's definition, and how rows are made ready."""
+"""What a command begins with that works through a file: the file, its digest, and a CDT's definition."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import anyio.to_thread
 import attrs
 
-from welkin_async.bulk.create import CreateCdt
-from welkin_async.bulk.echo import Echo
-from welkin_async.bulk.keys import CdtKeys
-from welkin_async.bulk.schema import Schema
 from welkin_async.cli.forms import Held
-from welkin_async.cli.mapping import FieldMapping
-from welkin_async.cli.options import ImportOptions
+from welkin_async.cli.options import FileOptions
 from welkin_async.cli.preparation import Preparing
-from welkin_async.cli.row_keys import RowKeys
 from welkin_async.cli.sources import Source, digest_of, open_source
 from welkin_async.cli.text import CommandError
-from welkin_async.errors import NotFoundError
+from welkin_async.errors import NotFoundError, PermissionDeniedError
 from welkin_async.models.formations import CdtFormation
 from welkin_async.session import Welkin
 
-__all__ = ["Opened", "belongs", "open_file", "prepare", "record_keys"]
+__all__ = ["Opened", "belongs", "check_cdt", "formation_of", "open_file"]
 
 _BATCH = 512  # rows
 
@@ -40,11 +35,11 @@ class Opened:
     digest: str
 
 
-async def open_file(options: ImportOptions) -> Opened:
+async def open_file(options: FileOptions) -> Opened:
     """Open the file and take its digest, in a thread.
 
     Args:
-        options: What is imported.
+        options: What is worked through.
 
     Raises:
         CommandError: it cannot be read.
@@ -61,61 +56,43 @@ async def open_file(options: ImportOptions) -> Opened:
     return await anyio.to_thread.run_sync(work)
 
 
-async def prepare(welkin: Welkin, options: ImportOptions, opened: Opened) -> Preparing:
-    """Read the CDT's definition, and see how the file's columns fit it.
+async def formation_of(welkin: Welkin, cdt: str) -> CdtFormation:
+    """Read a CDT's definition.
 
     Args:
         welkin: An open session.
-        options: What is imported.
-        opened: The file.
+        cdt: The CDT's name.
 
     Raises:
-        CommandError: a column does not fit the CDT; nothing was sent.
+        CommandError: there is no such CDT.
         WelkinError: the definition could not be read.
     """
-    source = opened.source
-    formation = None if options.check == "off" else await _formation(welkin, options.cdt)
-    mapping = FieldMapping(
-        source.columns,
-        fixed=source.fixed,
-        patient_column=options.patient_column,
-        maps=options.maps,
-        formation=formation,
-        zone=options.zone,
-        lenient=options.check == "warn",
-        omitted=() if options.key_column is None else (options.key_column,),
-    )
-    target = CreateCdt(welkin.scope, options.cdt, check="off", key_field=None).target
-    keys = RowKeys(options.key_field, target, opened.digest, options.key_column, source.columns, source.fixed)
-    schema = Schema.of(formation) if formation is not None and options.check == "strict" else None
-    return Preparing(mapping, keys, schema)
-
-
-async def _formation(welkin: Welkin, cdt: str) -> CdtFormation:
     try:
         return await welkin.formations().cdts.get(cdt)
     except NotFoundError:
         raise CommandError(f"the instance has no CDT {cdt}, or none the api client may see") from None
 
 
-def record_keys(welkin: Welkin, options: ImportOptions) -> CdtKeys | None:
-    """Return what finds records by their keys; None where there are none.
+async def check_cdt(welkin: Welkin, cdt: str) -> None:
+    """See to it that there is such a CDT, as far as the api client may know: it may read records, but no definitions.
 
     Args:
-        welkin: A session.
-        options: What is imported.
+        welkin: An open session.
+        cdt: The CDT's name.
+
+    Raises:
+        CommandError: there is none.
+        WelkinError: the definition could not be read.
     """
-    if options.key_field is None:
-        return None
-    patient = attrs.evolve(welkin.scope, defaults=attrs.evolve(welkin.scope.defaults, max_wait=None))
-    return CdtKeys(patient, options.cdt, options.key_field, Echo)
+    with contextlib.suppress(PermissionDeniedError):
+        await formation_of(welkin, cdt)
 
 
-def belongs(options: ImportOptions, preparing: Preparing, path: Path, held: Held) -> None:
-    """See to it that a file of rows is of this import: its first row must have the key that it would have here.
+def belongs(options: FileOptions, preparing: Preparing, path: Path, held: Held) -> None:
+    """See to it that a file of rows is of this file: its first row must have the key that it would have here.
 
     Args:
-        options: What is imported.
+        options: What is worked through.
         preparing: Gives rows their keys.
         path: The file of rows.
         held: A row of it.

@@ -21,8 +21,9 @@ from welkin_async.errors import (
 from welkin_async.resources.patients import PatientKeyType
 from welkin_async.session import Welkin
 
-__all__ = ["PatientLookup", "reason_of"]
+__all__ = ["PatientLookup", "lookup_of", "reason_of"]
 
+_MOST_AT_ONCE = 32
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds between two tries
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}").fullmatch
 
@@ -119,6 +120,18 @@ class PatientLookup:
             raise
         except RequestError as error:
             return Problem(Status.FAILED, f"the patient's look-up: {reason_of(error)}", transient=True)
+
+
+def lookup_of(welkin: Welkin, kind: PatientKeyType, concurrency: int, *, ids_too: bool) -> PatientLookup:
+    """Return what looks up the patients of a file's rows.
+
+    Args:
+        welkin: An open session.
+        kind: What the keys are.
+        concurrency: How many requests the command may make at once.
+        ids_too: Whether ids are looked up as well.
+    """
+    return PatientLookup(welkin, kind, concurrency=min(concurrency, _MOST_AT_ONCE), ids_too=ids_too)
 
 
 def reason_of(error: WelkinError | None) -> str:

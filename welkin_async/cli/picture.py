@@ -41,6 +41,7 @@ def page(
     about: str,
     tables: Mapping[str, Sequence[tuple[str, str, str]]],
     samples: Sequence[tuple[float, Sample]],
+    request: str,
 ) -> str:
     """Return the page, which needs no network.
 
@@ -49,6 +50,7 @@ def page(
         about: A line below.
         tables: By what they are about: labels, numbers and remarks.
         samples: Stretches of time with the seconds each lasted.
+        request: What a request is called whose latency they hold.
     """
     ends: list[float] = []
     for seconds, _ in samples:
@@ -64,7 +66,7 @@ def page(
         for name, style, share in (("p99", "d", 0.99), ("p95", "c", 0.95), ("p50", "b", 0.5))
     ]
     throughput = Chart("Rows per second over time", "", [rows], total, marks)
-    slowness = Chart("Latency of creates in milliseconds over time", " ms", latency, total, lost, scale=1000.0)
+    slowness = Chart(f"Latency of {request}s in milliseconds over time", " ms", latency, total, lost, scale=1000.0)
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -74,7 +76,7 @@ def page(
             '<h2>Throughput</h2>\n<p><span class="key a">rows per second</span>',
             _note(marks, "the server throttled") + "</p>",
             throughput.svg(),
-            "<h2>Latency of a create</h2>\n<p>"
+            f"<h2>Latency of {request}s</h2>\n<p>"
             + "".join(f'<span class="key {line.style}">{line.name}</span>' for line in reversed(latency))
             + _note(lost, "requests went without an answer")
             + "</p>",

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 import anyio.to_thread
 from rich.console import Console
@@ -15,10 +16,28 @@ from rich.progress import BarColumn, Progress, TextColumn
 from welkin_async.cli.sources import Source, count_rows
 from welkin_async.cli.tally import Tally
 
-__all__ = ["progress_shown", "rows_counted", "say"]
+__all__ = ["Counts", "progress_shown", "rows_counted", "say"]
 
 _BAR_EVERY = 0.2  # seconds
 _LINE_EVERY = 5.0
+
+
+class Counts(Protocol):
+    """How far something is."""
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, or None while that is not known."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """How many are done."""
+        ...
+
+    def line(self) -> str:
+        """Say in one line how far it is."""
+        ...
 
 
 def say(text: str) -> None:
@@ -28,11 +47,11 @@ def say(text: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def progress_shown(tally: Tally, *, lines: bool = True) -> AsyncIterator[None]:
+async def progress_shown(counts: Counts, *, lines: bool = True) -> AsyncIterator[None]:
     """Show how far it is while the context lasts.
 
     Args:
-        tally: The counts to show.
+        counts: What to show.
         lines: Whether to write lines where stderr is no terminal; False shows nothing there.
     """
     console = Console(stderr=True)
@@ -40,7 +59,7 @@ async def progress_shown(tally: Tally, *, lines: bool = True) -> AsyncIterator[N
     if not bar and not lines:
         yield
         return
-    task = asyncio.create_task(_bar(tally, console) if bar else _lines(tally))
+    task = asyncio.create_task(_bar(counts, console) if bar else _lines(counts))
     try:
         yield
     finally:
@@ -74,21 +93,21 @@ async def rows_counted(tally: Tally, path: Path, source: Source) -> AsyncIterato
             await asyncio.wait([counting])
 
 
-async def _lines(tally: Tally) -> None:
+async def _lines(counts: Counts) -> None:
     while True:
         await asyncio.sleep(_LINE_EVERY)
-        say(tally.line())
+        say(counts.line())
 
 
-async def _bar(tally: Tally, console: Console) -> None:
+async def _bar(counts: Counts, console: Console) -> None:
     # Not refreshed by a thread of its own: the event loop stays the one that writes.
     columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
     with Progress(
         *columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as progress:
-        task = progress.add_task(tally.line(), total=None)
+        task = progress.add_task(counts.line(), total=None)
         while True:
-            total = None if tally.total is None else max(tally.total, tally.rows)
-            progress.update(task, completed=tally.rows, total=total, description=tally.line())
+            total = None if counts.total is None else max(counts.total, counts.rows)
+            progress.update(task, completed=counts.rows, total=total, description=counts.line())
             progress.refresh()
             await asyncio.sleep(_BAR_EVERY)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TextIO
 
-from welkin_async.bulk import Status
 from welkin_async.bulk.ranges import RangeSet
+from welkin_async.cli.deeds import DONE
 from welkin_async.cli.forms import Entry, Form, Held
 from welkin_async.cli.rows import SourceRow
 from welkin_async.cli.text import CommandError
@@ -37,7 +37,7 @@ class RowFile:
         self._form = form
         self._encoding = encoding
         self._lines = RangeSet()
-        self._created = RangeSet()  # of these lines those whose record was created, which is most of them in results
+        self._done = RangeSet()  # of these lines those that are done, which is most of them in results
         self._gone: set[int] = set()
         self._file: TextIO | None = None
 
@@ -68,9 +68,9 @@ class RowFile:
         Raises:
             OSError: the file cannot be written.
         """
-        created = entry.status == Status.CREATED
+        done = entry.status in DONE
         if row.line in self:
-            if created is (row.line in self._created):
+            if done is (row.line in self._done):
                 return
             self.forget(row.line)
         if self._file is None:
@@ -81,8 +81,8 @@ class RowFile:
         self._file.write(self._form.record(row, entry))
         self._file.flush()
         self._lines.add(row.line)
-        if created:
-            self._created.add(row.line)
+        if done:
+            self._done.add(row.line)
         self.rows += 1
 
     def forget(self, line: int) -> None:
@@ -123,7 +123,7 @@ class RowFile:
     def _rewrite(self, keep: Callable[[Held], bool]) -> None:
         """Write what stays to a file of its own, which then takes this one's place in one step."""
         fresh = self.path.with_name(f"{self.path.name}.new")
-        lines, created = RangeSet(), RangeSet()
+        lines, done = RangeSet(), RangeSet()
         self.rows = 0
         try:
             with (
@@ -136,8 +136,8 @@ class RowFile:
                     if held.line not in lines and keep(held):
                         new.write(held.text)
                         lines.add(held.line)
-                        if held.status == Status.CREATED:
-                            created.add(held.line)
+                        if held.status in DONE:
+                            done.add(held.line)
                         self.rows += 1
                         self.first = self.first or held
             fresh.replace(self.path)
@@ -145,7 +145,7 @@ class RowFile:
             fresh.unlink(missing_ok=True)
             reason = error if isinstance(error, CommandError) else "is not in the input's encoding"
             raise CommandError(f"{self.path} {reason}: move it, or name another") from None
-        self._lines, self._created = lines, created
+        self._lines, self._done = lines, done
 
 
 def move_aside(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from welkin_async.bulk import Status
+from welkin_async.cli.deeds import DONE
 from welkin_async.cli.forms import Entry, Form, Held, NdjsonForm
 from welkin_async.cli.row_file import RowFile, move_aside
 from welkin_async.cli.rows import REJECT_COLUMNS, REVIEW_COLUMNS, SourceRow
@@ -19,10 +20,10 @@ _RETRIED = frozenset({*_REJECTED, *_UNDECIDED, Status.CONFLICT.value})
 
 
 class RowFiles:
-    """The files of an import.
+    """The files of a run.
 
-    The reject file holds rows that are known not to be on the server, so that they can be mended and imported. The
-    review file holds rows that may be there, or are there otherwise than they should. The results hold every row.
+    The reject file holds rows that are known not to be done, so that they can be mended and given to the command. The
+    review file holds rows that may be done, or are done otherwise than they should. The results hold every row.
 
     Args:
         source: The file that is imported.
@@ -106,7 +107,7 @@ class RowFiles:
         Raises:
             OSError: a file cannot be written.
         """
-        belongs = None if entry.status == Status.CREATED else self._place(entry.status)
+        belongs = None if entry.status in DONE else self._place(entry.status)
         for file in (self.rejects, self.review):
             if file is belongs:
                 file.write(row, entry)
@@ -125,7 +126,7 @@ class RowFiles:
         Raises:
             OSError: a file cannot be written.
         """
-        if entry.status == Status.CREATED:
+        if entry.status in DONE:
             self.rejects.forget(row.line)
         elif row.line not in self.rejects and row.line not in self.review:
             self._place(entry.status).write(row, entry)

@@ -1,25 +1,44 @@
-"""The key of each row, by which it is found again on the server."""
+"""The key of each row, by which it is known, and found again on the server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Protocol
 
 import attrs
 
 from welkin_async.bulk import Status
-from welkin_async.bulk.keys import KeyField, file_key
+from welkin_async.bulk.keys import file_key
+from welkin_async.cli.columns import Column
 from welkin_async.cli.rows import Problem, SourceRow
-from welkin_async.cli.text import CommandError
 from welkin_async.codec import JSON
 
-__all__ = ["RowKeys"]
+__all__ = ["Keying", "RecordIds", "RowKeys"]
 
 _NO_KEY = Problem(Status.REJECTED, "the key is missing")
+_NO_RECORD = Problem(Status.REJECTED, "the record is missing")
+
+
+class Keying(Protocol):
+    """Gives rows their keys."""
+
+    def given(self, row: SourceRow, fields: Mapping[str, JSON], /) -> str | Problem | None:
+        """Return the key that a row carries, None where it is to be made, or what is wrong with it.
+
+        Args:
+            row: The row.
+            fields: What is to be sent; empty where nothing can be.
+        """
+        ...
+
+    def made(self, row: SourceRow, /) -> str | None:
+        """Return the key of a row that carries none; None where there are no keys."""
+        ...
 
 
 @attrs.frozen
 class RowKeys:
-    """Gives rows their keys; the same file imported into the same place has the same ones.
+    """The keys of rows that are created; the same file imported into the same place has the same ones.
 
     A row that carries the key field itself is known by that, a row of a reject file by the key it had before, and any
     other by the column that was named, or by its place in the file.
@@ -29,50 +48,43 @@ class RowKeys:
         target: Where records are created.
         digest: SHA-256 of the file.
         column: The column that holds keys, or None.
-        columns: The file's columns.
-        fixed: Whether every row has exactly these.
-
-    Raises:
-        CommandError: there is no such column.
     """
 
-    field: KeyField | None
+    field: str | None
     target: str
     digest: str
-    column: str | None = None
-    columns: Sequence[str] = ()
-    fixed: bool = True
-    _index: int = attrs.field(init=False, default=-1)
+    column: Column | None = None
 
-    def __attrs_post_init__(self) -> None:
-        if self.column is not None and self.fixed:
-            if self.column not in self.columns:
-                raise CommandError(f"column {self.column}: the file has no such column")
-            object.__setattr__(self, "_index", list(self.columns).index(self.column))
-
-    def of(self, row: SourceRow, fields: Mapping[str, JSON] | None = None) -> str | Problem | None:
-        """Return a row's key, None where there are no keys, or what is wrong with it.
-
-        Args:
-            row: The row.
-            fields: What is to be sent; None where nothing can be.
-        """
+    def given(self, row: SourceRow, fields: Mapping[str, JSON], /) -> str | Problem | None:
+        """Return the key that a row carries; see `Keying`."""
         if self.field is None:
             return None
-        own = fields.get(self.field) if fields else None
+        own = fields.get(self.field)
         if own is not None:
             return str(own)
         if row.key:
             return row.key
-        if self.column is None:
-            return file_key(self.target, self.digest, row.position)
-        return self._of_column(row) or _NO_KEY
+        return None if self.column is None else self.column.of(row) or _NO_KEY
 
-    def _of_column(self, row: SourceRow) -> str:
-        values = row.values
-        value: object = None
-        if isinstance(values, dict):
-            value = values.get(self.column or "")
-        elif isinstance(values, list) and 0 <= self._index < len(values):
-            value = values[self._index]
-        return str(value).strip() if type(value) in (str, int) else ""
+    def made(self, row: SourceRow, /) -> str | None:
+        """Return the key of a row that carries none; see `Keying`."""
+        return None if self.field is None else file_key(self.target, self.digest, row.position)
+
+
+@attrs.frozen
+class RecordIds:
+    """The keys of rows that are about records which are there: the ids of these.
+
+    Args:
+        column: The column that holds them.
+    """
+
+    column: Column
+
+    def given(self, row: SourceRow, fields: Mapping[str, JSON], /) -> str | Problem | None:
+        """Return the record's id; see `Keying`."""
+        return self.column.of(row) or _NO_RECORD
+
+    def made(self, row: SourceRow, /) -> str | None:
+        """Return None: nobody can make a record's id."""
+        return None

@@ -1,12 +1,12 @@
-"""A row of the file that is imported, and what can be wrong with it."""
+"""A row of the file that is worked through, and what can be wrong with it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, Self, cast
 
 import attrs
 
-from welkin_async.bulk import CdtRow, Status
+from welkin_async.bulk import Status
 from welkin_async.codec import JSON
 from welkin_async.errors import InvalidInputError, WelkinError
 
@@ -17,9 +17,10 @@ __all__ = [
     "RAW",
     "REJECT_COLUMNS",
     "REVIEW_COLUMNS",
-    "ImportRow",
+    "FileRow",
     "Problem",
     "SourceRow",
+    "Sourced",
 ]
 
 REJECT_COLUMNS = ("_line", "_status", "_reason", "_key", "_origin")
@@ -39,7 +40,7 @@ ALTERED, DOUBLED = "altered", "doubled"
 
 
 class Problem(NamedTuple):
-    """Why a row is not created.
+    """Why a row is not done.
 
     Attributes:
         status: ``rejected``, ``failed``, ``unknown`` or ``conflict``.
@@ -84,14 +85,45 @@ class SourceRow:
         return f"<SourceRow at line {self.line}>"
 
 
-@attrs.frozen(repr=False)
-class ImportRow(CdtRow):
-    """A record to be created that knows where it came from.
+class Sourced:
+    """What rows have in common whose base knows nothing of problems."""
 
-    Attributes:
-        source: The row of the file.
-        refused: Why it cannot be sent, or None.
-    """
+    __slots__ = ()
 
-    source: SourceRow = attrs.field(kw_only=True)
-    refused: Problem | None = attrs.field(kw_only=True, default=None)
+    refused: Problem | None
+
+    @property
+    def problem(self) -> WelkinError | None:
+        """The error by which the engine knows that the row cannot be sent."""
+        return None if self.refused is None else self.refused.error
+
+    def refuse(self, problem: Problem, /) -> Self:
+        """Return the row as one that cannot be sent; see `FileRow`."""
+        return attrs.evolve(cast(Any, self), refused=problem)  # type: ignore[no-any-return]
+
+
+class FileRow(Protocol):
+    """A row for the bulk engine that knows where it came from."""
+
+    @property
+    def key(self) -> str | None:
+        """Its key, None where there are none."""
+        ...
+
+    @property
+    def source(self) -> SourceRow:
+        """The row of the file."""
+        ...
+
+    @property
+    def refused(self) -> Problem | None:
+        """Why it cannot be sent, or None."""
+        ...
+
+    def refuse(self, problem: Problem, /) -> Self:
+        """Return the row as one that cannot be sent.
+
+        Args:
+            problem: Why.
+        """
+        ...

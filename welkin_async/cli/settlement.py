@@ -6,17 +6,17 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-from welkin_async.bulk import CdtRow, Outcome, Status
+from welkin_async.bulk import Outcome, Status
 from welkin_async.cli.earlier import Earlier, Past
 from welkin_async.cli.forms import Entry
 from welkin_async.cli.meter import Meter
 from welkin_async.cli.patients import reason_of
 from welkin_async.cli.row_files import RowFiles
-from welkin_async.cli.rows import ALTERED, ImportRow, Problem, SourceRow
+from welkin_async.cli.rows import ALTERED, FileRow, Problem, SourceRow
 from welkin_async.cli.tally import Tally
 from welkin_async.errors import AuthenticationError, NotSentError, RequestError
-from welkin_async.models.cdts import CdtRecord
 
 __all__ = ["Settlement"]
 
@@ -57,6 +57,7 @@ class Settlement:
     ) -> None:
         self.earlier = Earlier()
         self._tally = tally
+        self._done = tally.deed.done
         self._meter = meter
         self._files = files
         self._digest = digest
@@ -64,15 +65,15 @@ class Settlement:
         self._stop = stop
         self.error: str | None = None
         self.unwritten: list[tuple[int, str]] = []
-        self._held: deque[Outcome[CdtRow, CdtRecord]] = deque()
+        self._held: deque[Outcome[Any, Any]] = deque()
 
-    def take(self, outcome: Outcome[CdtRow, CdtRecord]) -> None:
+    def take(self, outcome: Outcome[Any, Any]) -> None:
         """Take a row's outcome.
 
         Args:
             outcome: What became of it.
         """
-        row = _row_of(outcome)
+        row: FileRow = outcome.row
         if outcome.status is Status.SKIPPED:
             self._skipped(row, outcome.index)
         elif self._journal and outcome.status is Status.FAILED and row.refused is None and _blameless(outcome):
@@ -117,12 +118,12 @@ class Settlement:
         reason = f"{len(held)} records have its key" + (f"; {removed} of them removed" if removed else "")
         self._write(self._files.write_double, row, self._entry(row, "doubled", reason, key, record_id=" ".join(held)))
 
-    def _settle(self, outcome: Outcome[CdtRow, CdtRecord]) -> None:
+    def _settle(self, outcome: Outcome[Any, Any]) -> None:
         self._meter.samples.now().rows += 1
-        row = _row_of(outcome)
+        row: FileRow = outcome.row
         record_id = "" if outcome.record is None else outcome.record.id
         status, reason, error = str(outcome.status), "", outcome.error
-        if outcome.status is Status.CREATED:
+        if outcome.status == self._done:
             if outcome.altered:
                 status, reason = ALTERED, f"the server dropped or changed {', '.join(outcome.altered)}"
         else:
@@ -136,18 +137,18 @@ class Settlement:
         entry = self._entry(row.source, status, reason, row.key, record_id, codes[0] if codes else "", outcome.attempts)
         self._write(self._files.write, row.source, entry)
 
-    def _skipped(self, row: ImportRow, position: int) -> None:
+    def _skipped(self, row: FileRow, position: int) -> None:
         """Account for a row that an earlier run was done with, and write what it was killed before writing."""
-        past = self.earlier.of(position) or Past(str(Status.CREATED), "", "")
+        past = self.earlier.of(position) or Past(self._done, "", "")
         status = past.status
         if row.refused is not None and status in (Status.FAILED, Status.REJECTED):
             status, reason = str(row.refused.status), row.refused.reason
-        elif status == Status.CREATED:
+        elif status == self._done:
             reason = ""
         else:
             reason = f"{status} {_BY_THEN}" + (f" ({past.error})" if past.error else "")
         self._tally.count(status, earlier=True)
-        if status not in (Status.CREATED, ALTERED):
+        if status not in (self._done, ALTERED):
             self._tally.because(reason)
         entry = self._entry(row.source, status, reason, row.key, past.record_id, past.error)
         self._write(self._files.write_earlier, row.source, entry)
@@ -177,12 +178,6 @@ class Settlement:
         return Entry(status, reason, key or "", row.origin or self._digest, record_id, error, attempts)
 
 
-def _blameless(outcome: Outcome[CdtRow, CdtRecord]) -> bool:
+def _blameless(outcome: Outcome[Any, Any]) -> bool:
     """Tell whether a row may have failed for a reason that is none of its own."""
     return not outcome.attempts or isinstance(outcome.error, NotSentError | AuthenticationError)
-
-
-def _row_of(outcome: Outcome[CdtRow, CdtRecord]) -> ImportRow:
-    row = outcome.row
-    assert isinstance(row, ImportRow)
-    return row

@@ -1,4 +1,4 @@
-"""What an import ends with: for people, for machines, and as a page."""
+"""What a run ends with: for people, for machines, and as a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from welkin_async.cli.meter import Meter
 from welkin_async.cli.picture import page
 from welkin_async.cli.row_files import RowFiles
 from welkin_async.cli.tally import Tally
-from welkin_async.cli.text import aligned, whole
+from welkin_async.cli.text import aligned, size, whole
 
 __all__ = ["Summary"]
 
@@ -22,21 +22,23 @@ _Lines = list[tuple[str, str, str]]
 
 @attrs.frozen
 class Summary:
-    """Says what became of the rows, where those are that were not created, why, and how it went.
+    """Says what became of the rows, where those are that were not done, why, and how it went.
 
     Attributes:
-        file: The name of what was imported.
-        cdt: Into which CDT.
+        title: What was done, and to what.
+        file: The name of the file.
+        cdt: The CDT, None where there is none.
         digest: SHA-256 of the file.
         tally: The counts of rows.
         meter: The counts of requests.
         files: The files of rows; None where none were written.
-        paused: Seconds for which the import waited for a server that was down.
+        paused: Seconds for which the run waited for a server that was down.
         lookups: How many listings were made to look for rows.
     """
 
+    title: str
     file: str
-    cdt: str
+    cdt: str | None
     digest: str
     tally: Tally
     meter: Meter
@@ -46,11 +48,12 @@ class Summary:
 
     def text(self) -> str:
         """Return the summary for people."""
-        text = f"{self.file} into {self.cdt}\n\n{aligned([*self._rows(), *self._way()])}"
+        text = f"{self.title}: {self.file}\n\n{aligned([*self._rows(), *self._way()])}"
         reasons = self.tally.reasons
         common = reasons.most_common(_MOST_REASONS)
         if common:
-            text += "\n\nnot created because\n" + "\n".join(f"{whole(count):>8}  {reason}" for reason, count in common)
+            text += f"\n\nnot {self.tally.deed.done} because\n"
+            text += "\n".join(f"{whole(count):>8}  {reason}" for reason, count in common)
             rest = reasons.total() - sum(count for _, count in common)
             if rest:
                 text += f"\n{whole(rest):>8}  for other reasons"
@@ -85,24 +88,27 @@ class Summary:
             "Rows": self._rows(remarks=False),
             "Requests": self._way(),
             "Requests not answered for good": causes,
-            "Rows not created because": reasons,
+            f"Rows not {self.tally.deed.done} because": reasons,
         }
-        return page(f"Import into {self.cdt}", f"File {self.digest[:16]}", tables, self.meter.samples.finished())
+        return page(
+            self.title, f"File {self.digest[:16]}", tables, self.meter.samples.finished(), self.meter.deed.request
+        )
 
     def _rows(self, *, remarks: bool = True) -> _Lines:
         tally, files = self.tally, self.files
+        done = tally.deed.done
         rejects = f"see {files.rejects.path}" if files is not None and remarks else ""
         review = f"look into {files.review.path}" if files is not None and remarks else ""
         lines = [
             ("rows", whole(tally.rows), f"{whole(tally.earlier)} done by earlier runs" if tally.earlier else ""),
-            ("created", whole(tally.created), f"{whole(tally.adopted)} found on the server" if tally.adopted else ""),
+            (done, whole(tally.done), f"{whole(tally.adopted)} found on the server" if tally.adopted else ""),
         ]
         named = (
-            ("altered", tally.altered, review, "created, but the server dropped or changed a field"),
-            ("doubled", tally.doubled, review, "created, and there more than once"),
+            ("altered", tally.altered, review, f"{done}, but the server dropped or changed a field"),
+            ("doubled", tally.doubled, review, f"{done}, and there more than once"),
             ("rejected", tally.rejected, rejects, ""),
             ("failed", tally.failed, rejects, ""),
-            ("unknown", tally.unknown, review, "may be on the server"),
+            ("unknown", tally.unknown, review, tally.deed.unsure),
             ("conflict", tally.conflict, review, "its key is there with something else"),
             ("not sent", tally.unsent, "", "the next run sends them"),
         )
@@ -116,8 +122,9 @@ class Summary:
     def _way(self) -> _Lines:
         tally, meter = self.tally, self.meter
         seconds = tally.seconds
+        sent = f"{whole(meter.deeds)} {meter.deed.request}s"
         found = [
-            ("requests", whole(meter.requests), f"{whole(meter.creates)} creates, {whole(self.lookups)} look-ups"),
+            ("requests", whole(meter.requests), f"{sent}, {whole(self.lookups)} look-ups"),
             ("retried", whole(tally.retried), ", ".join(f"{whole(n)} {_short(*c)}" for c, n in self._causes())),
             ("throttled", whole(meter.throttled), ""),
             ("token requests", whole(meter.tokens), ""),
@@ -128,7 +135,7 @@ class Summary:
             (name, meter.latency.percentile(share)) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
         ]
         found += [(f"latency {name}", f"{value * 1000:,.1f} ms", "") for name, value in quantiles if value is not None]
-        return [*found, ("sent", _bytes(meter.sent), ""), ("received", _bytes(meter.received), "")]
+        return [*found, ("sent", size(meter.sent), ""), ("received", size(meter.received), "")]
 
     def _causes(self) -> list[tuple[tuple[str, int | None], int]]:
         return self.meter.causes.most_common(5)
@@ -136,12 +143,3 @@ class Summary:
 
 def _short(verdict: str, status: int | None) -> str:
     return f"{verdict} ({status if status is not None else 'no answer'})"
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1000
-    raise AssertionError("the last unit takes all")

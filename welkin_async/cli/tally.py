@@ -1,4 +1,4 @@
-"""Counts of an import as it goes."""
+"""Counts of rows as a run goes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import attrs
 
 from welkin_async.auth import TokenCache
+from welkin_async.cli.deeds import CREATE_RECORDS, Deed
 from welkin_async.cli.text import whole
 from welkin_async.limits import Limiter
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "allowed"]
 
 _MOST_REASONS = 100
 _OTHER = "other reasons"
@@ -27,26 +28,28 @@ class Tally:
     Rows of earlier runs count as what they became there.
 
     Attributes:
+        deed: What is done.
         total: How many rows there are, or None while that is not known.
-        created: Rows created, those of earlier runs included.
+        done: Rows that it is done with, those of earlier runs included.
         earlier: Rows among all that earlier runs were done with.
-        adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
-        altered: Rows among the created of which the server dropped or changed a field.
+        adopted: Rows among the done that were found on the server after an attempt with an unknown outcome.
+        altered: Rows among the done of which the server dropped or changed a field.
         rejected: Rows refused, by the server or before anything was sent.
         failed: Rows that could not be sent.
         unknown: Rows that may or may not be on the server.
         conflict: Rows whose key is there with something else.
-        doubled: Rows among the created that are on the server more than once.
-        unsent: Rows that a stopped import had read and not sent; the next run sends them.
-        attempts: Creates that went out, as the outcomes tell.
-        retried: Creates beyond the first of each row.
-        reasons: How often each reason for not being created was met.
+        doubled: Rows among the done that are on the server more than once.
+        unsent: Rows that a stopped run had read and not sent; the next run sends them.
+        attempts: Requests that went out for rows, as the outcomes tell.
+        retried: Those beyond the first of each row.
+        reasons: How often each reason for not being done was met.
         limiter: What the server allows; None before the session is open.
         tokens: The session's tokens; None before it is open.
     """
 
+    deed: Deed = CREATE_RECORDS
     total: int | None = None
-    created: int = 0
+    done: int = 0
     earlier: int = 0
     adopted: int = 0
     altered: int = 0
@@ -67,12 +70,12 @@ class Tally:
     @property
     def rows(self) -> int:
         """Rows that have their outcome."""
-        return self.created + self.rejected + self.failed + self.unknown + self.conflict + self.unsent
+        return self.done + self.rejected + self.failed + self.unknown + self.conflict + self.unsent
 
     @property
     def complete(self) -> bool:
-        """Whether every row so far is on the server once, as it was sent."""
-        return self.created == self.rows and not self.altered and not self.doubled
+        """Whether every row so far is done once, as it was sent."""
+        return self.done == self.rows and not self.altered and not self.doubled
 
     @property
     def seconds(self) -> float:
@@ -93,15 +96,15 @@ class Tally:
         """Count a row.
 
         Args:
-            status: What became of it, one of the attributes.
-            attempts: How many creates went out for it.
+            status: What became of it: an attribute, or what the deed calls done.
+            attempts: How many requests went out for it.
             adopted: Whether it was found on the server.
             earlier: Whether an earlier run was done with it.
         """
         if status == "altered":
             self.altered += 1
-            status = "created"
-        setattr(self, status, getattr(self, status) + 1)
+        name = "done" if status in (self.deed.done, "altered") else status
+        setattr(self, name, getattr(self, name) + 1)
         self.adopted += adopted
         self.earlier += earlier
         self.attempts += attempts
@@ -109,7 +112,7 @@ class Tally:
             self.retried += attempts - 1
 
     def because(self, reason: str) -> None:
-        """Count a reason for which a row was not created.
+        """Count a reason for which a row was not done.
 
         Args:
             reason: Free of its values.
@@ -123,45 +126,53 @@ class Tally:
             f"{whole(rows)}/{whole(max(rows, self.total))} rows" if self.total is not None else f"{whole(rows)} rows"
         ]
         parts.append(f"{whole(round(rate))}/s")
-        parts.append(f"created {whole(self.created)}")
+        parts.append(f"{self.deed.done} {whole(self.done)}")
         parts.append(f"failed {whole(self.rejected + self.failed)}")
         if self.unknown or self.conflict:
             parts.append(f"unknown {whole(self.unknown + self.conflict)}")
         parts.append(f"retried {whole(self.retried)}")
-        parts += self._limits()
+        parts += allowed(self.limiter, self.tokens, self._clock())
         if self.total is not None and rate > 0:
             parts.append(f"{_duration(max(0, self.total - rows) / rate)} left")
         return "  ".join(parts)
 
-    def _limits(self) -> list[str]:
-        limiter = self.limiter
-        if limiter is None:
-            return []
-        now = self._clock()
-        parts = [f"{limiter.in_flight} out"]
-        rate, pause = limiter.rate(now), limiter.closed_for(now)
-        if rate is not None:
-            parts.append(f"at most {rate:,.0f}/s")
-        if limiter.throttled(now) and math.isfinite(limiter.slots):
-            parts.append(f"{int(limiter.slots):,} at once")
-        if pause > 0:
-            parts.append(f"paused {math.ceil(pause)} s")
-        elif not limiter.in_flight and self.tokens is not None and self.tokens.current() is None:
-            parts.append("waiting for a token")
-        return parts
-
     def as_json(self) -> dict[str, Any]:
         """Return the counts for machines."""
         names = (
-            *("rows", "created", "adopted", "altered", "rejected", "failed", "unknown", "conflict", "doubled"),
+            *("adopted", "altered", "rejected", "failed", "unknown", "conflict", "doubled"),
             *("unsent", "earlier", "attempts", "retried", "complete"),
         )
         seconds = self.seconds
         return {
+            "rows": self.rows,
+            self.deed.done: self.done,
             **{name: getattr(self, name) for name in names},
             "seconds": round(seconds, 3),
             "rows_per_second": round(self.rate, 1),
         }
+
+
+def allowed(limiter: Limiter | None, tokens: TokenCache | None, now: float) -> list[str]:
+    """Say what is out and what the server allows.
+
+    Args:
+        limiter: What the server allows; None before the session is open.
+        tokens: The session's tokens; None before it is open.
+        now: Monotonic seconds.
+    """
+    if limiter is None:
+        return []
+    parts = [f"{limiter.in_flight} out"]
+    rate, pause = limiter.rate(now), limiter.closed_for(now)
+    if rate is not None:
+        parts.append(f"at most {rate:,.0f}/s")
+    if limiter.throttled(now) and math.isfinite(limiter.slots):
+        parts.append(f"{int(limiter.slots):,} at once")
+    if pause > 0:
+        parts.append(f"paused {math.ceil(pause)} s")
+    elif not limiter.in_flight and tokens is not None and tokens.current() is None:
+        parts.append("waiting for a token")
+    return parts
 
 
 def _duration(seconds: float) -> str:

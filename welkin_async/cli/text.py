@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["CommandError", "aligned", "whole"]
+__all__ = ["CommandError", "aligned", "size", "whole"]
 
 
 class CommandError(Exception):
@@ -22,6 +22,16 @@ class CommandError(Exception):
 def whole(number: int) -> str:
     """Write a count with thousands apart."""
     return f"{number:,}"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes in a unit that suits."""
+    number = float(count)
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} GB"
 
 
 def aligned(lines: Iterable[tuple[str, str, str]]) -> str:

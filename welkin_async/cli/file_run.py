@@ -1,30 +1,28 @@
-"""``welkin-async import``: from a file to records, and a place for every row that is not created."""
+"""Working through a file: each row is carried out, and there is a place for every one that is not."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import anyio.to_thread
 
 from welkin_async.bulk import (
     BulkStoppedError,
-    CdtRow,
     JournalLockedError,
     JournalMismatchError,
     OutcomeStream,
-    stream_cdt_records,
 )
 from welkin_async.cli.detection import written_as
 from welkin_async.cli.earlier import Earlier
 from welkin_async.cli.feed import Feed
-from welkin_async.cli.loop import Interrupt
+from welkin_async.cli.jobs import Job
+from welkin_async.cli.loop import Interrupt, unless_stopped
 from welkin_async.cli.meter import Meter
 from welkin_async.cli.naming import name_doubles, of_journal
-from welkin_async.cli.opening import Opened, belongs, open_file, prepare, record_keys
-from welkin_async.cli.options import ImportOptions
-from welkin_async.cli.patients import PatientLookup
+from welkin_async.cli.opening import Opened, belongs, open_file
 from welkin_async.cli.preparation import Preparing
 from welkin_async.cli.progress import progress_shown, rows_counted, say
 from welkin_async.cli.records_there import RecordsThere
@@ -34,44 +32,43 @@ from welkin_async.cli.summary import Summary
 from welkin_async.cli.tally import Tally
 from welkin_async.cli.text import CommandError
 from welkin_async.errors import AuthenticationError, WelkinError
-from welkin_async.models.cdts import CdtRecord
 from welkin_async.session import Welkin
 
-__all__ = ["Import"]
+__all__ = ["FileRun"]
 
-_MOST_LOOK_UPS = 32  # at once
-_Stream = OutcomeStream[CdtRow, CdtRecord]
+_Stream = OutcomeStream[Any, Any]
 
 
-class Import:
-    """One run of the command.
+class FileRun:
+    """One run of a command that works through a file.
 
     Args:
         session: Makes a session that is not open yet, given the hook that counts requests.
-        options: What is imported.
+        job: What is done with the rows of a file.
         interrupt: Ctrl-C.
     """
 
-    def __init__(self, session: Callable[[Meter], Welkin], options: ImportOptions, interrupt: Interrupt) -> None:
-        self._options = options
+    def __init__(self, session: Callable[[Meter], Welkin], job: Job, interrupt: Interrupt) -> None:
+        self._job = job
+        self._options = job.options
         self._interrupt = interrupt
-        self._tally = Tally()
-        self._meter = Meter()
+        self._tally = Tally(job.deed)
+        self._meter = Meter(job.deed)
         self._welkin = session(self._meter)
         self._error: str | None = None
         self._files: RowFiles
         self._settlement: Settlement
 
     async def run(self) -> int:
-        """Import the file and print the summary.
+        """Work through the file and print the summary.
 
         Returns:
-            The exit code: 0 where every row is created, 1 where one is not, 2 where the credentials were refused before
+            The exit code: 0 where every row is done, 1 where one is not, 2 where the credentials were refused before
             any was, 130 after Ctrl-C.
 
         Raises:
-            CommandError: an option does not fit the file or the CDT; nothing was sent.
-            WelkinError: the CDT's definition could not be read; nothing was sent.
+            CommandError: an option does not fit the file or the instance; nothing was sent.
+            WelkinError: what rows are checked against could not be read; nothing was sent.
         """
         options = self._options
         opened = await open_file(options)
@@ -92,20 +89,20 @@ class Import:
             )
             async with self._welkin as welkin:
                 self._tally.limiter, self._tally.tokens = welkin.transport.limiter, welkin.transport.tokens
-                preparing = await prepare(welkin, options, opened)
-                return await self._import(welkin, opened, preparing)
+                preparing = await self._job.prepare(welkin, opened)
+                return await self._carry_out(welkin, opened, preparing)
         finally:
             source.close()
 
-    async def _import(self, welkin: Welkin, opened: Opened, preparing: Preparing) -> int:
+    async def _carry_out(self, welkin: Welkin, opened: Opened, preparing: Preparing) -> int:
         """Send the rows and account for them, whatever happens."""
-        options, interrupt, tally = self._options, self._interrupt, self._tally
-        keys = record_keys(welkin, options)
+        job, options, interrupt, tally = self._job, self._options, self._interrupt, self._tally
+        keys = job.keys(welkin)
         feed = Feed(
-            options.file,
+            job,
             opened.source,
             preparing,
-            PatientLookup(welkin, options.patient_type, concurrency=min(options.concurrency, _MOST_LOOK_UPS)),
+            job.patients(welkin),
             there=None if keys is None else RecordsThere(keys, lambda: self._settlement.earlier),
             begin=lambda: self._begin(preparing),
         )
@@ -113,21 +110,7 @@ class Import:
         tally.start()
         self._meter.samples.restart()
         rows = feed.rows()
-        stream = stream_cdt_records(
-            welkin,
-            options.cdt,
-            rows,
-            concurrency=options.concurrency,
-            check=options.check,
-            key_field=options.key_field,
-            settle=options.settle,
-            final_settle=options.final_settle,
-            journal=options.journal,
-            resume=options.mode,
-            source=options.source(opened.digest),
-            remove_doubles=options.remove_doubles,
-            max_failures=options.max_failures,
-        )
+        stream = job.stream(welkin, rows, opened.digest)
         refused = False
         try:
             async with (
@@ -142,7 +125,7 @@ class Import:
         except (JournalLockedError, JournalMismatchError) as error:
             raise CommandError(of_journal(error, options.journal)) from None
         except BulkStoppedError as error:
-            self._error = f"so many rows failed that the import stopped: {error}"
+            self._error = f"so many rows failed that it stopped: {error}"
         except WelkinError as error:
             self._error = str(error)
             refused = isinstance(error, AuthenticationError)
@@ -157,7 +140,7 @@ class Import:
         self._report(stream, opened)
         if interrupt.signal:
             return interrupt.exit_code
-        if refused and not tally.created and not tally.unknown:
+        if refused and not tally.done and not tally.unknown:
             return 2
         return 0 if tally.complete and self._error is None else 1
 
@@ -186,31 +169,22 @@ class Import:
                 for outcome in stream.unfinished:
                     self._settlement.take(outcome)
                 await anyio.to_thread.run_sync(self._settlement.finish, self._options.journal)
-                if stream.doubles:
-                    keys = record_keys(self._welkin, self._options)
+                keys = self._job.keys(self._welkin)
+                if stream.doubles and keys is not None:
                     await anyio.to_thread.run_sync(
-                        name_doubles, self._options, preparing, keys, stream.doubles, self._settlement
+                        name_doubles, self._job, preparing, keys, stream.doubles, self._settlement
                     )
 
     async def _consume(self, stream: _Stream) -> None:
         """Take outcomes until there are no more, or until an orderly end is asked for."""
 
-        async def take_all() -> None:
+        async def take_all() -> bool:
             """Take every outcome."""
             async for outcome in stream:
                 self._settlement.take(outcome)
+            return True
 
-        taking = asyncio.create_task(take_all())
-        asked = asyncio.create_task(self._interrupt.stop.wait())
-        try:
-            await asyncio.wait((taking, asked), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            asked.cancel()
-            taking.cancel()
-            await asyncio.wait((taking, asked))
-        if not taking.cancelled():
-            taking.result()
-        elif self._interrupt.signal:
+        if not await unless_stopped(take_all(), self._interrupt) and self._interrupt.signal:
             say("stopping: what is in flight is waited for; press Ctrl-C again to stop at once")
 
     def _close_files(self) -> None:
@@ -223,8 +197,9 @@ class Import:
         """Print the summary, and say how to go on where not all is done."""
         options, report = self._options, stream.report
         summary = Summary(
+            self._job.title,
             options.file.name,
-            options.cdt,
+            self._job.cdt,
             opened.digest,
             self._tally,
             self._meter,
