@@ -32,6 +32,7 @@ __all__ = [
     "Streamed",
     "encode_query",
     "encode_segment",
+    "fill",
 ]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -93,13 +94,26 @@ class Operation:
         Raises:
             InvalidInputError: a parameter is missing.
         """
-        try:
-            return self.template.format_map(encoded)
-        except KeyError as error:
-            missing = str(error.args[0])
-        except (ValueError, IndexError, AttributeError):
-            raise InvalidInputError("a path template with braces around something other than a name") from None
-        raise InvalidInputError("a path parameter is missing", (missing,))
+        return fill(self.template, encoded)
+
+
+def fill(template: str, encoded: Mapping[str, str]) -> str:
+    """Fill a path's parameters in.
+
+    Args:
+        template: The path, its parameters in braces.
+        encoded: Each parameter as `encode_segment` returned it.
+
+    Raises:
+        InvalidInputError: a parameter is missing.
+    """
+    try:
+        return template.format_map(encoded)
+    except KeyError as error:
+        missing = str(error.args[0])
+    except (ValueError, IndexError, AttributeError):
+        raise InvalidInputError("a path template with braces around something other than a name") from None
+    raise InvalidInputError("a path parameter is missing", (missing,))
 
 
 class StreamError(Exception):
