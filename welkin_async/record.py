@@ -13,19 +13,16 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
-from functools import cache
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, dataclass_transform, get_type_hints
 
 import attrs
 
 from welkin_async.codec import JSON, plain
+from welkin_async.decoding import decoder_of
 from welkin_async.errors import DecodeError, InvalidInputError, RequestLine, WelkinError
-from welkin_async.times import parse_date, parse_datetime, parse_time
 
 if TYPE_CHECKING:
-    from cattrs import Converter
-
     from welkin_async.request import Answer
 
 __all__ = ["Record", "answer_of", "field_names", "record", "to_wire", "wire"]
@@ -332,7 +329,6 @@ def _fields(cls: type[Record]) -> Mapping[str, _Field]:
 def _compile(cls: type[Record]) -> Mapping[str, _Field]:
     """Work out names, places and decoders, once for each class."""
     hints = get_type_hints(cls, localns={})  # not the class: a field called `date` would hide the type
-    structure = _converter().get_structure_hook
     fields = {}
     for attribute in attrs.fields(cls):
         if "wire" not in attribute.metadata:
@@ -347,104 +343,13 @@ def _compile(cls: type[Record]) -> Mapping[str, _Field]:
             required=attribute.metadata["required"],
             type_name=_type_name(hint),
             is_date=date in (hint, *getattr(hint, "__args__", ())),
-            decode=_bound(structure(hint), hint),
+            decode=decoder_of(hint),
         )
     return fields
 
 
-def _bound(hook: Callable[[Any, Any], Any], hint: Any) -> Callable[[JSON], Any]:
-    """Bind a structure hook to its type, and let null through where the type allows it."""
-    return lambda value: hook(value, hint)
-
-
 def _type_name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-
-
-@cache
-def _converter() -> Converter:
-    """Build the one converter. JSON's types are taken as they are: no number is made of text, nor text of a number."""
-    from cattrs import Converter
-
-    converter = Converter(detailed_validation=False)
-    for kind in (str, bool):
-        converter.register_structure_hook(kind, _exactly(kind))
-    converter.register_structure_hook(int, _integer)
-    converter.register_structure_hook(float, _number)
-    converter.register_structure_hook(datetime, _from_text(parse_datetime))
-    converter.register_structure_hook(date, _from_text(parse_date))
-    converter.register_structure_hook(time, _from_text(parse_time))
-    converter.register_structure_hook_func(_is_record, _nested)
-    converter.register_structure_hook_func(_is_mapping, _mapping)
-    converter.register_structure_hook_factory(_is_tuple, lambda kind: _array(converter, kind))
-    return converter
-
-
-def _exactly(kind: type) -> Callable[[Any, Any], Any]:
-    def take(value: Any, _: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError
-        return value
-
-    return take
-
-
-def _integer(value: Any, _: Any) -> int:
-    if type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _number(value: Any, _: Any) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
-    def take(value: Any, _: Any) -> Any:
-        if type(value) is not str:
-            raise TypeError
-        return parse(value)
-
-    return take
-
-
-def _is_record(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Record)
-
-
-def _nested(value: Any, kind: type[Record]) -> Record:
-    if not isinstance(value, dict):
-        raise TypeError
-    return kind.from_wire(value)
-
-
-def _is_tuple(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is tuple
-
-
-def _array(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
-    """Take an array alone: text and objects can be iterated over too, and would become tuples of letters and keys."""
-    item = kind.__args__[0]
-    structure = _bound(converter.get_structure_hook(item), item)
-
-    def take(value: Any, _: Any) -> tuple[Any, ...]:
-        if type(value) is not list:
-            raise TypeError
-        return tuple([structure(part) for part in value])
-
-    return take
-
-
-def _is_mapping(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is Mapping
-
-
-def _mapping(value: Any, _: Any) -> Mapping[str, JSON]:
-    if not isinstance(value, dict):
-        raise TypeError
-    return types.MappingProxyType(value)
 
 
 def wire_body(cls: type[Record], fields: Mapping[str, Any]) -> dict[str, Any]:
