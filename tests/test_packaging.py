@@ -241,7 +241,9 @@ def test_models_know_records_and_answers_and_nothing_of_the_way_they_travel() ->
     assert reach("models", units()) <= allowed
 
 
-@pytest.mark.parametrize("pure", ["limits", "pace", "traffic", "retries", "errors", "times", "codec", "decoding", "page_styles"])
+@pytest.mark.parametrize(
+    "pure", ["limits", "pace", "traffic", "retries", "errors", "times", "codec", "decoding", "page_styles"]
+)
 def test_what_is_called_pure_imports_nothing_that_does_io(pure: str) -> None:
     path = PACKAGE / f"{pure}.py"
     roots = {

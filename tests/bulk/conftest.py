@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,12 @@ from .helpers import bulk_tasks
 def patient(server: Sandbox) -> str:
     """The id of a patient on `server`."""
     return str(server.store.add_patient()["id"])
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Where a journal may be."""
+    return tmp_path / "journal"
 
 
 @pytest.fixture(autouse=True)

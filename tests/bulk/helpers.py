@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -19,15 +22,16 @@ from welkin_async import (
     SessionError,
     Welkin,
 )
-from welkin_async.bulk import CdtRow, Outcome, OutcomeStream, Report
+from welkin_async.bulk import CdtRow, Outcome, OutcomeStream, Report, stream_cdt_records
 from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.engine import Engine
 from welkin_async.models.cdts import CdtRecord
 from welkin_async.request import Request
 from welkin_async.resources.cdts import CREATE_CDT
-from welkin_async.sandbox import Sandbox
+from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
 CDT = "medication"
+FAST: dict[str, Any] = {"key_field": "external_id", "settle": 0.2, "final_settle": 0.3, "concurrency": 4}
 
 
 def connect(server: Sandbox, /, **settings: Any) -> Welkin:
@@ -91,6 +95,37 @@ async def take(outcomes: AsyncIterable[Outcome[Any, Any]], seen: list[Outcome[An
 def bulk_tasks() -> list[str]:
     """Names of the tasks of an import that are not done; a token's refresh belongs to the session."""
     return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("welkin_async bulk")]
+
+
+async def outcomes_of(welkin: Welkin, rows: Any, /, **options: Any) -> tuple[list[Outcome[Any, Any]], Report]:
+    """All outcomes by position, and the report."""
+    stream = stream_cdt_records(welkin, CDT, rows, **{**FAST, **options})
+    async with stream:
+        found = [outcome async for outcome in stream]
+    return sorted(found, key=lambda outcome: outcome.index), stream.report
+
+
+def statuses(outcomes: Iterable[Outcome[Any, Any]]) -> list[str]:
+    return [str(outcome.status) for outcome in outcomes]
+
+
+def recorded(journal: Path) -> dict[int, str]:
+    """What a closed journal holds beside created rows."""
+    with contextlib.closing(sqlite3.connect(journal)) as opened:
+        return dict(opened.execute("SELECT position, status FROM outcomes"))
+
+
+def refuse(server: Sandbox, count: int, after: int = 0) -> None:
+    server.faults.add(Fault(FaultKind.STATUS, status=422, operation="cdts.create", after=after, times=count))
+
+
+def forget(journal: Path, position: int) -> None:
+    """Leave a journal as a kill does between a row's landing and the note of it."""
+    with contextlib.closing(sqlite3.connect(journal)) as opened:
+        opened.execute("DELETE FROM created")
+        if position:
+            opened.execute("INSERT INTO created VALUES (0, ?)", (position,))
+        opened.commit()
 
 
 class Step(NamedTuple):

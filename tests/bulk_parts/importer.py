@@ -36,7 +36,7 @@ async def import_rows(
 ) -> None:
     """Import until a row has no fate."""
     for position in positions:
-        state, since = journal.state(position)
+        state, since, _ = journal.state(position)
         if state == "done":
             assert server.has(position), f"{position} is done and not there"
             continue

@@ -108,6 +108,8 @@ async def test_what_became_of_rows_is_there_again(journal: Journal, path: Path) 
         states = [again.state(position) for position in range(25)]
         assert [each.state for each in states[:8]] == ["done"] * 4 + ["failed"] * 2 + ["new", "unknown-since"]
         assert [each.state for each in states[8:11]] == [conflict, "unknown-since", "unknown-since"]
+        was = ["created", "created", "altered", "doubled", "rejected", "failed", None, None]
+        assert [each.status for each in states[:9]] == [*was, "conflict" if mode == "resume" else None]
         assert before <= (states[9].since or 0) <= time.time()
         assert states[24] == Standing("new")
         assert again.earlier["created"] == 2
@@ -228,7 +230,8 @@ async def test_created_replaces_refused_but_not_a_flag(journal: Journal, path: P
     await journal.aclose()
     again = await opened(path, mode="retry")
     assert again.earlier == {"created": 2, "doubled": 1}
-    assert again.state(0) == again.state(1) == Standing("done")
+    assert again.state(0) == Standing("done", status="created")
+    assert again.state(1) == Standing("done", status="doubled")
     await again.aclose()
 
 
@@ -263,7 +266,8 @@ async def test_a_key_belongs_to_one_row(journal: Journal, path: Path) -> None:
     await journal.aclose()
     again = await opened(path)
     assert again.claim("a", b"content1 and more", 0) == "new"  # the row it was
-    assert again.claim("a", b"content2", 0) == "other"
+    assert again.claim("a", b"content2", 0) == "new"  # it still is: whether it has changed is told otherwise
+    assert again.claim("a", b"content2", 4) == "other"
     assert again.claim("b", b"content2", 5) == "same"
     await again.aclose()
 
@@ -272,7 +276,7 @@ async def test_claims_on_their_way_to_the_file_count(journal: Journal) -> None:
     for number in range(5000):
         assert journal.claim(f"key {number}", b"x", number) == "new"
     for number in range(5000):
-        assert journal.claim(f"key {number}", b"y", number) == "other"
+        assert journal.claim(f"key {number}", b"y", 5000 + number) == "other"
     assert not journal.behind
 
 

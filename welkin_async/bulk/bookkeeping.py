@@ -33,10 +33,12 @@ class Entry(NamedTuple):
         step: ``SEND``; ``LOOK``: it may have been sent by an earlier run; ``SKIP``: it is done; ``REFUSE``: its key
             belongs to another row with other content.
         since: Wall-clock seconds since which it may have been sent, where it is to be looked for.
+        earlier: What became of it in an earlier run, where it is done; None where another row stands for it.
     """
 
     step: Step
     since: float = 0.0
+    earlier: str | None = None
 
 
 class Bookkeeping:
@@ -44,8 +46,11 @@ class Bookkeeping:
 
     Args:
         journal: The open journal.
-        content: Returns a row's key (None where it has none) and what it holds, for sources that can change between
-            runs; None for a source that is known by a digest of its own, whose keys are minted from positions.
+        content: Returns a row's key (None where it has none) and what it holds.
+        own_key: Tells whether a row's key is its own, so that another row may have it as well; not one that was minted
+            from the row's position.
+        verify: Whether rows are compared with what earlier runs had at their positions; not where the source is known
+            by a digest of its own.
         block: How many positions are reserved at once, once rows are sent by many workers.
         retry: Whether rows that an earlier run refused or failed are sent again.
     """
@@ -53,16 +58,19 @@ class Bookkeeping:
     def __init__(
         self,
         journal: Journal,
-        content: Callable[[Any], tuple[str | None, bytes]] | None,
+        content: Callable[[Any], tuple[str | None, bytes]],
+        own_key: Callable[[Any], bool],
         *,
+        verify: bool,
         block: int,
         retry: bool = False,
     ) -> None:
         self.journal = journal
         self._retry = retry
         self._content = content
+        self._own_key = own_key
+        self._verify = verify
         self._block = block
-        self._seen: dict[str, None] = {}
 
     async def enter(self, index: int, row: Any) -> Entry:
         """Take a row in, in the order of the source, before anything is sent.
@@ -76,7 +84,10 @@ class Bookkeeping:
             JournalError: the journal cannot be written.
         """
         entry = self.admit(index, row)
-        if entry.step in (Step.SEND, Step.LOOK) and not self.journal.covers(index):
+        if entry.step not in (Step.SEND, Step.LOOK):
+            if self.journal.behind:
+                await self.journal.flush()
+        elif not self.journal.covers(index):
             await self.journal.reserve(index)
         return entry
 
@@ -92,18 +103,28 @@ class Bookkeeping:
             JournalError: the journal cannot be written.
         """
         journal = self.journal
-        if self._content is not None:
+        # A row that its source found bad is not sent, and may be another one once that is mended: it claims nothing.
+        if (self._verify or self._own_key(row)) and getattr(row, "problem", None) is None:
             key, held = self._content(row)
             digest = hashlib.blake2b(held, digest_size=8, person=b"welkin").digest()
-            journal.verify(index, digest)
+            if self._verify:
+                journal.verify(index, digest)
             if key is not None and (claim := journal.claim(key, digest, index)) != "new":
                 return Entry(Step.SKIP if claim == "same" else Step.REFUSE)
         standing = journal.state(index)
         if standing.state == "done" or (standing.state == "failed" and not self._retry):
-            return Entry(Step.SKIP)
+            return Entry(Step.SKIP, earlier=standing.status)
         if standing.state == "unknown-since":
             return Entry(Step.LOOK, standing.since or 0.0)
         return Entry(Step.SEND)
+
+    def may_be_there(self, index: int) -> bool:
+        """Return whether an earlier run may have sent a row, without its being known.
+
+        Args:
+            index: Its position.
+        """
+        return self.journal.state(index).state == "unknown-since"
 
     def widen(self) -> None:
         """Reserve whole blocks from now on; until then one position at a time."""
@@ -118,7 +139,11 @@ class Bookkeeping:
 
         Args:
             outcome: Its outcome.
-            sent: Whether it was meant to be sent: a row that an import gave up before is simply new to the next run.
+            sent: Whether it was meant to be sent: a row that an import gave up before is to the next run what it was to
+                this one.
+
+        Raises:
+            JournalError: the journal cannot be written.
         """
         status = outcome.status
         if status is Status.SKIPPED:
@@ -133,5 +158,10 @@ class Bookkeeping:
         code = codes[0] if codes else type(error).__name__ if error is not None else None
         # Where no connection or no token was to be had nothing is wrong with the row either.
         blameless = not sent or isinstance(error, NotSentError | AuthenticationError)
-        name = "unsent" if status is Status.FAILED and blameless else str(status)
+        name = str(status)
+        if status is Status.FAILED and blameless:
+            known = self.journal.state(outcome.index).state
+            if known == "done" or (known == "failed" and not self._retry):
+                return  # a source that has changed brings another row here; what is known of the old one stays
+            name = "unknown" if known == "unknown-since" else "unsent"
         self.journal.record(outcome.index, name, record_id=record_id, error_code=code)

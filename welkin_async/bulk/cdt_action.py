@@ -162,6 +162,10 @@ class CdtAction:
         request.max_wait = None
         return request
 
+    def own_key(self, row: Any) -> bool:
+        """Tell whether a row's key is its own: it is the record it names."""
+        return True
+
     def _digested(self, key: str | None, held: object) -> tuple[str | None, bytes]:
         """Encode what a row holds for a journal's digest; a row that cannot be sent fails by itself."""
         try:

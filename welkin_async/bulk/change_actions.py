@@ -83,7 +83,13 @@ def change_content(row: CdtChange) -> tuple[str | None, Any]:
         fields = change_fields(row)
     except InvalidInputError:
         return None, None
-    return f"{row.patient_id}/{row.record_id}", {"patient": row.patient_id, "record": row.record_id, "fields": fields}
+    held = {"patient": row.patient_id, "record": row.record_id, "key": row.key, "fields": fields}
+    return _record_key(row), held
+
+
+def _record_key(row: CdtChange | CdtRef) -> str:
+    """Name a record in one way, however its ids are written."""
+    return f"{row.patient_id}/{row.record_id}".lower()
 
 
 class UpdateCdt(CdtAction):
@@ -145,6 +151,6 @@ class DeleteCdt(CdtAction):
     def content(self, row: CdtRef) -> tuple[str | None, bytes]:
         """Return which record a row names, for a journal's digest."""
         try:
-            return self._digested(f"{row.patient_id}/{row.record_id}", [row.patient_id, row.record_id])
+            return self._digested(_record_key(row), [row.patient_id, row.record_id])
         except AttributeError:
             return None, b""

@@ -28,6 +28,7 @@ class Channel:
         self._producers: deque[asyncio.Future[None]] = deque()
         self._consumer: asyncio.Future[None] | None = None
         self._closed = False
+        self._left = False
         self.taken = 0
 
     async def put(self, outcome: Outcome[Any, Any]) -> None:
@@ -38,7 +39,7 @@ class Channel:
                 self._ready.append(following)
                 self._next += 1
         else:
-            while len(self._ready) >= self._capacity:
+            while len(self._ready) >= self._capacity and not self._left:
                 await self._wait_for_room()
             self._ready.append(outcome)
         if self._ready:
@@ -70,6 +71,14 @@ class Channel:
         self._ready.extend(self._early[index] for index in sorted(self._early))
         self._early.clear()
         self._wake_consumer()
+
+    def leave(self) -> None:
+        """Say that the consumer has left: who brings an outcome waits no longer, and `drain` hands it over."""
+        self._left = True
+        while self._producers:
+            producer = self._producers.popleft()
+            if not producer.done():
+                producer.set_result(None)
 
     def drain(self) -> list[Outcome[Any, Any]]:
         """Take all that lies here, for a consumer that has left."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from yarl import URL
 
 from welkin_async.bulk.cdt_action import CdtAction, Check
-from welkin_async.bulk.keys import CdtKeys, KeyField
+from welkin_async.bulk.keys import CdtKeys, KeyField, MintedKey
 from welkin_async.bulk.outcomes import CdtRow
 from welkin_async.bulk.proof import ProofError
 from welkin_async.bulk.work import Kind
@@ -83,7 +83,10 @@ class CreateCdt(CdtAction):
         """Name the fields that the server dropped or changed."""
         fields, body = self._fields(row), record.body
         # Most values go out as they are given; only where one seems changed is its wire form worth the time.
-        return self.echo.lost(plain(fields), body) if self.echo.lost(fields, body) else ()
+        if not self.echo.lost(fields, body):
+            return ()
+        sent = plain(fields)
+        return self.echo.lost(sent, body) if self.keys is None else self.keys.lost(sent, body)
 
     def content(self, row: CdtRow) -> tuple[str | None, bytes]:
         """Return a row's key, where it has one, and what it holds, for a journal's digest."""
@@ -91,8 +94,17 @@ class CreateCdt(CdtAction):
             held = self._encode({"patient": row.patient_id, "key": row.key, "fields": row.fields})
         except (InvalidInputError, AttributeError):
             return None, b""  # a row that cannot be sent fails by itself
-        key = row.fields.get(self.keys.field) if self.keys is not None else None
-        return (str(key) if key is not None else row.key), held
+        key = row.key if self.keys is None else self.keys.key(row)
+        return (str(key) if key else None), held
+
+    def own_key(self, row: CdtRow) -> bool:
+        """Tell whether a row's key is its own, not one that was minted from its position."""
+        try:
+            if row.key is not None and not isinstance(row.key, MintedKey):
+                return True
+            return self.keys is not None and self.keys.field in row.fields
+        except (AttributeError, TypeError):
+            return False  # a row that cannot be sent fails by itself
 
     def _fields(self, row: CdtRow) -> Mapping[str, Any]:
         fields: Mapping[str, Any] = row.fields if self.keys is None else self.keys.fields(row)

@@ -16,11 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from welkin_async.bulk.bookkeeping import Bookkeeping, Entry, Step
 from welkin_async.bulk.channel import Channel
+from welkin_async.bulk.deciding import Decision, Parked
 from welkin_async.bulk.exactly import Double, Exactly
+from welkin_async.bulk.journal_lock import JournalError
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
-from welkin_async.bulk.reconcile import Decision, Parked
-from welkin_async.bulk.source import Source
+from welkin_async.bulk.source import CalledAway, Source
 from welkin_async.bulk.work import Action, Halt, Kind, Work, Worker
 from welkin_async.errors import InvalidInputError, OutcomeUnknownError, WelkinError
 from welkin_async.record import Record
@@ -59,6 +60,8 @@ class Engine(Generic[RowT, R]):
         exactly: Looks rows up, or None.
         books: Keeps a journal, or None; set before `start`.
     """
+
+    _plain = True  # whether what is pulled is a row, with one outcome
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class Engine(Generic[RowT, R]):
         self._started = time.monotonic()
         self._next_progress = self._started + _PROGRESS_EVERY
         if self.exactly is not None:
-            self.exactly.start(self._decided, self._fail)
+            self.exactly.start(self._decided, self._fail, self._outage)
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._run(worker), name=f"welkin_async bulk worker {number}")
         self._books = asyncio.create_task(self._close_books(), name="welkin_async bulk")
@@ -126,8 +129,7 @@ class Engine(Generic[RowT, R]):
         for worker in self._workers:
             if worker.delivering and worker.task is not None:
                 worker.task.cancel()
-        if self.exactly is not None:
-            self.exactly.leave()
+        self._leave_rest()
         await self._drained()
 
     async def cancel(self) -> None:
@@ -135,8 +137,7 @@ class Engine(Generic[RowT, R]):
         self._halt.left = True
         self._halt.stopping = True
         self._cancel_workers()
-        if self.exactly is not None:
-            self.exactly.leave()
+        self._leave_rest()
         await self._drained()
 
     @property
@@ -153,6 +154,13 @@ class Engine(Generic[RowT, R]):
         """Note that the consumer took an outcome, so that pulling may go on."""
         if self._window:
             self._idle.set()
+
+    def _leave_rest(self) -> None:
+        """Let nothing wait for a consumer that has left."""
+        if self._channel is not None:
+            self._channel.leave()
+        if self.exactly is not None:
+            self.exactly.leave()
 
     def _cancel_workers(self) -> None:
         for worker in self._workers:
@@ -184,15 +192,19 @@ class Engine(Generic[RowT, R]):
         await asyncio.wait([worker.task for worker in self._workers if worker.task is not None])
         try:
             if self.exactly is not None:
-                for parked in await self.exactly.finish(sweep=not self._halt.stopping):
+                for parked in await self.exactly.stop():
                     await self._resolve(_unknown(parked))
-                self.report.doubled = len(self.exactly.doubles)
-                self.report.lookups = self.exactly.lookups
-            if self._outage is not None:
-                await self._outage.aclose()
-                self.report.paused = self._outage.seconds
+                if not self._halt.stopping:
+                    await self.exactly.sweep()
         except BaseException as error:
             self._stop(error)
+        if self.exactly is not None:
+            await self.exactly.aclose()
+            self.report.doubled = sum(double.remains for double in self.exactly.doubles)
+            self.report.lookups = self.exactly.lookups
+        if self._outage is not None:
+            await self._outage.aclose()
+            self.report.paused = self._outage.seconds
         self.report.seconds = time.monotonic() - self._started
         self._tell(self.report.seconds)
         if self._channel is not None:
@@ -207,7 +219,7 @@ class Engine(Generic[RowT, R]):
                 self._on_progress = None
                 self._stop(error)
 
-    def _fail(self, error: WelkinError) -> None:
+    def _fail(self, error: Exception) -> None:
         """Stop the import because of something no single row is to blame for."""
         self._stop(error)
 
@@ -230,10 +242,21 @@ class Engine(Generic[RowT, R]):
 
     async def _run(self, worker: Worker) -> None:
         """Work until the source is at its end or the import stops."""
+        do, plain = self._work.do, self._plain and self.books is None
         try:
             while not self._halt.stopping:
-                if not await (self._turn(worker) if self._cautious() else self._row(worker)):
+                if self._cautious():
+                    if not await self._turn(worker):
+                        break
+                elif not self._take(worker) and not await self._next(worker):
                     break
+                elif not plain or getattr(worker.row, "problem", None) is not None:
+                    await self._bring(worker)
+                else:  # what `_bring` comes to where there is no journal
+                    outcome = await do(worker)
+                    if outcome is not None and not self._counted(outcome):
+                        await self._settle(worker, outcome)
+                    worker.request = None
         except BaseException as error:
             # A cancellation that is not ours came out of the source: its end, but not a good one.
             if not (isinstance(error, asyncio.CancelledError) and self._halt.stopping):
@@ -259,6 +282,11 @@ class Engine(Generic[RowT, R]):
         """Take a row, and bring it to its outcome or park it; False where there is none."""
         if not self._take(worker) and not await self._next(worker):
             return False
+        await self._bring(worker)
+        return True
+
+    async def _bring(self, worker: Worker) -> None:
+        """Bring the worker's row to its outcome, or park it."""
         books = self.books
         outcome: Outcome[RowT, R] | None
         problem: WelkinError | None = getattr(worker.row, "problem", None)
@@ -269,14 +297,13 @@ class Engine(Generic[RowT, R]):
             except BaseException as failure:
                 await self._settle(worker, self._not_entered(worker, failure))
                 if isinstance(failure, asyncio.CancelledError) and self._halt.stopping:
-                    return True
+                    return
                 raise
             if entry.step is Step.SKIP:
-                if self.exactly is not None and problem is None:
-                    await self.exactly.skipped(worker.row)
-                outcome = Outcome(worker.index, worker.row, Status.SKIPPED, None, None, 0)
-                await self._settle(worker, outcome)
-                return True
+                await self._settle(worker, self._skipped(worker.index, worker.row, entry))
+                if self.exactly is not None and entry.earlier in _THERE and problem is None:
+                    await self.exactly.skipped(worker.row)  # when it has its outcome: this can be cancelled
+                return
             if problem is not None:
                 sent_before = entry.step is Step.LOOK and not isinstance(problem, InvalidInputError)
             elif entry.step is Step.LOOK and self._kind.repeatable:
@@ -285,37 +312,46 @@ class Engine(Generic[RowT, R]):
                 outcome = self._not_to_be_sent(worker, entry)
                 if outcome is not None:
                     await self._settle(worker, outcome)
-                return True
+                return
         if problem is None:
             outcome = await self._work.do(worker)
         else:
             status = Status.UNKNOWN if sent_before else Status.FAILED
             outcome = Outcome(worker.index, worker.row, status, None, problem, 0)
         worker.request = None
-        if outcome is not None:
-            if self._channel is None and outcome.attempts and not self._halt.left:
-                self._count(outcome)
-            else:
-                await self._settle(worker, outcome)
-        return True
+        if outcome is not None and not self._counted(outcome):
+            await self._settle(worker, outcome)
+
+    def _skipped(self, index: int, row: Any, entry: Entry) -> Outcome[Any, Any]:
+        """Return the outcome of a row that is done, and what it was done as."""
+        earlier = str(self._kind.done) if entry.earlier == Status.CREATED else entry.earlier
+        return Outcome(index, row, Status.SKIPPED, None, None, 0, earlier=earlier)
 
     def _not_entered(self, worker: Worker, failure: BaseException) -> Outcome[RowT, R]:
         """Account for a row that was pulled but never came into the journal."""
-        error = InvalidInputError(f"the import was stopped before the row was sent ({type(failure).__name__})")
+        reason = f"the import was stopped before the row was sent ({type(failure).__name__})"
+        error: WelkinError = InvalidInputError(reason)
+        status = Status.FAILED
+        if self.books is not None and self.books.may_be_there(worker.index):
+            status, error = Status.UNKNOWN, OutcomeUnknownError(reason, request=self._kind.operation.line)
         task = asyncio.current_task()
         if isinstance(failure, asyncio.CancelledError) and task is not None and not self._halt.left:
             task.uncancel()  # its outcome is still to be delivered to who listens
         elif not self._halt.stopping:
             self._stop(failure)
-        return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
+        return Outcome(worker.index, worker.row, status, None, error, 0)
 
     def _not_to_be_sent(self, worker: Worker, entry: Entry) -> Outcome[RowT, R] | None:
         """Return the outcome of a row that is refused or may have been sent by an earlier run; None where parked."""
+        error: WelkinError
         if entry.step is Step.REFUSE:
-            error: WelkinError = InvalidInputError(self._kind.twice)
+            error = InvalidInputError(self._kind.twice)
             return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
         if self.exactly is not None:
-            self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line)
+            try:
+                self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line)
+            except InvalidInputError as problem:
+                return Outcome(worker.index, worker.row, Status.FAILED, None, problem, 0)
             return None
         error = OutcomeUnknownError(
             "an earlier run ended before its outcome was known, and rows have no keys",
@@ -344,7 +380,10 @@ class Engine(Generic[RowT, R]):
                 worker.index, worker.row = parked.index, parked.row
                 return True
             if not self._held():
-                pulled = await self._source.pull()
+                try:
+                    pulled = await self._source.pull()
+                except CalledAway:
+                    continue
                 if pulled is not None:
                     worker.index, worker.row = pulled
                     worker.again = None
@@ -363,6 +402,13 @@ class Engine(Generic[RowT, R]):
             return True
         channel = self._channel
         return bool(self._window and channel and self._source.asked - channel.taken >= self._window)
+
+    def _counted(self, outcome: Outcome[RowT, R]) -> bool:
+        """Count an outcome that nobody waits for; False where there is more to be done with it."""
+        if self._channel is not None or not outcome.attempts or self._halt.left:
+            return False
+        self._count(outcome)
+        return True
 
     async def _settle(self, worker: Worker, outcome: Outcome[RowT, R]) -> None:
         """Count an outcome and hand it on."""
@@ -399,6 +445,7 @@ class Engine(Generic[RowT, R]):
         """Carry out what a look-up decided about a parked row."""
         if decision is Decision.RESEND:
             self._idle.set()
+            self._source.call_away()  # a source that waits for this row's outcome brings no other
             return
         if decision is Decision.ADOPT:
             outcome: Outcome[RowT, R] = Outcome(
@@ -422,7 +469,10 @@ class Engine(Generic[RowT, R]):
 
     def _count(self, outcome: Outcome[RowT, R]) -> None:
         if self.books is not None:
-            self.books.decided(outcome, sent=not self._halt.stopping or outcome.attempts > 0)
+            try:
+                self.books.decided(outcome, sent=not self._halt.stopping or outcome.attempts > 0)
+            except JournalError as error:  # the row has its outcome, whether or not that can be kept
+                self._stop(error)
         self.report.count(outcome)
         most = self._most_failures
         if most is not None and outcome.status not in _WELL and not self._halt.stopping and self._too_many(most):
@@ -434,6 +484,7 @@ class Engine(Generic[RowT, R]):
                 self._tell(now - self._started)
 
 
+_THERE = frozenset({"created", "altered", "doubled"})
 _WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED})
 
 

@@ -6,46 +6,31 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
-
 from welkin_async.bulk.bookkeeping import Bookkeeping
+from welkin_async.bulk.deciding import Decision, Parked
+from welkin_async.bulk.ever import EverUnknown
+from welkin_async.bulk.journal_lock import JournalError
+from welkin_async.bulk.looking import Server, look
 from welkin_async.bulk.proof import Proof, ProofError, Standing
-from welkin_async.bulk.reconcile import Decision, Keys, Parked, Reconciler
-from welkin_async.errors import OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
+from welkin_async.bulk.reconcile import Keys, Reconciler
+from welkin_async.bulk.sweep import Double, Sweep, unless
+from welkin_async.bulk.wall import WallClock
+from welkin_async.errors import (
+    DecodeError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    RejectedError,
+    RequestError,
+    RequestLine,
+)
 from welkin_async.request import Request
 
 __all__ = ["Double", "Exactly"]
 
-_SWEEP_TRIES = 20
-_SWEEP_PAUSE = 0.5  # seconds between two tries at a patient whose listing fails
-
-
-@attrs.frozen(repr=False)
-class Double:
-    """A key that is on the server more than once. Never hidden, never removed unasked.
-
-    Attributes:
-        patient: Whose records they are.
-        key: What they carry in the key field.
-        reported: The id that was reported as created; None where the row is not reported so.
-        ids: The ids of all, oldest first.
-        records: The records.
-        removed: The ids that were removed, because that was asked for.
-    """
-
-    patient: str
-    key: str
-    reported: str | None
-    ids: tuple[str, ...]
-    records: tuple[Any, ...]
-    removed: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """Show the count alone."""
-        return f"<Double of {len(self.ids)} records>"
+_TRIES = 3  # rows of earlier runs that are looked for, so that finding one may prove the keys
 
 
 class Exactly:
@@ -62,6 +47,8 @@ class Exactly:
     Attributes:
         again: Rows that were found absent, to be sent again by the next free worker.
         doubles: What the last sweep found.
+        books: Keeps a journal, or None; set before `start`.
+        key_field: The field that carries the key.
     """
 
     def __init__(
@@ -69,45 +56,54 @@ class Exactly:
     ) -> None:
         self._remove_doubles = remove_doubles
         self._keys = keys
+        self.key_field = keys.field
         self._settle = settle
         self._final_settle = final_settle
         self._room = room
-        self.proof = Proof(keys, keys.field, patience=final_settle)
+        self._wall = WallClock()
+        self.proof = Proof(keys, keys.field, final_settle, self._wall)
         self.again: deque[Parked] = deque()
         self.doubles: list[Double] = []
         self.books: Bookkeeping | None = None
-        self._started = time.monotonic()
-        self._tries = 3
-        self._ever: dict[str, dict[str, str | None]] = {}
-        self._first_sent = time.time()
+        self._tries = _TRIES
         self._watch: asyncio.Task[None] | None = None
         self._left = asyncio.Event()
-
-    def leave(self) -> None:
-        """Leave the last sweep out, or break it off: a journal hands what it was to look at on to the next run."""
-        self._left.set()
 
     def start(
         self,
         decided: Callable[[Parked, Decision, Any], Awaitable[None]],
-        fail: Callable[[WelkinError], None],
+        fail: Callable[[Exception], None],
+        server: Server | None = None,
     ) -> None:
         """Begin, on the running loop.
 
         Args:
             decided: Carries out a decision about a parked row.
             fail: Stops the import.
+            server: Knows whether the server is there; None where nobody does.
         """
         self._decided = decided
         self._fail = fail
+        self._server = self.proof.server = server
+        # Not before: until the journal was had, another process may have been sending its rows.
+        self._started = time.monotonic()
+        self._ever = EverUnknown(self._wall.at(self._started))
+        if self.books is not None:
+            self.proof.lag = self.books.journal.lag
         self._reconciler = Reconciler(
             self._keys,
             self._on_decision,
+            fail,
+            self.proof,
+            server,
             settle=self._settle,
             final_settle=self._final_settle,
             room=self._room,
-            armed=lambda: self.proof.armed,
         )
+
+    def leave(self) -> None:
+        """Leave the last sweep out, or break it off: a journal hands what it was to look at on to the next run."""
+        self._left.set()
 
     @property
     def busy(self) -> bool:
@@ -124,17 +120,6 @@ class Exactly:
         """How many listings were made."""
         return self._reconciler.lookups
 
-    def created(self, row: Any, record: Any) -> None:
-        """Take note of a created record; the first one is the proof."""
-        if self.proof.standing is Standing.UNPROVED:
-            if self.proof.begin(record, self._keys.group(row), self._keys.key(row)):
-                self._watch = asyncio.create_task(self._watch_proof(), name="welkin_async bulk proof watch")
-            else:
-                self._proof_failed()
-        patient = self._ever.get(self._keys.group(row))
-        if patient is not None and (key := self._keys.key(row)) in patient:
-            patient[key] = record.id
-
     @property
     def cautious(self) -> bool:
         """Whether rows must go one at a time: a journal is kept, and keys are not proved yet.
@@ -144,21 +129,34 @@ class Exactly:
         """
         return self.books is not None and self.proof.standing in (Standing.UNPROVED, Standing.PROVING)
 
+    def created(self, row: Any, record: Any) -> None:
+        """Take note of a created record; the first one is the proof."""
+        if not self.proof.begun:
+            if self.proof.begin(record, self._keys.group(row), self._keys.key(row)):
+                self._watch = asyncio.create_task(self._watch_proof(), name="welkin_async bulk proof watch")
+            else:
+                self._proof_failed()
+        patient = self._keys.group(row)
+        if self._ever.has(patient):
+            self._ever.created(patient, self._keys.key(row), record.id)
+
     async def settled(self) -> None:
         """Wait for a proof that is under way."""
         await self.proof.wait()
 
     async def skipped(self, row: Any) -> None:
-        """Take note of a row that an earlier run created: if its key is found, that is the proof."""
+        """Take note of a row that an earlier run created: if its key is found, that is the proof.
+
+        Raises:
+            AuthenticationError: the server refused the token.
+        """
         if self.proof.standing is Standing.UNPROVED and self._tries > 0:
             self._tries -= 1
             patient, key = self._keys.group(row), self._keys.key(row)
-            try:
-                listed = await self._keys.listing(patient, 0.0)
-            except RequestError:
-                listed = None
-            if listed and any(self._keys.key_of(record) == key for record in listed):
-                self._confirm()
+            records = (await look(self._keys.listing(patient, 0.0), self._server)).records
+            with contextlib.suppress(DecodeError):
+                if any(self._keys.key_of(record) == key for record in records or ()):
+                    self._confirm()
 
     def look(self, index: int, row: Any, since: float, line: RequestLine) -> None:
         """Park a row that an earlier run may have sent; its bytes may still land, so it settles from this run's start.
@@ -168,14 +166,18 @@ class Exactly:
             row: The row.
             since: Wall-clock seconds since which it may have been sent.
             line: What was sent.
+
+        Raises:
+            InvalidInputError: it has no key, so that no run can have sent it.
         """
+        key = self._keys.key(row)
+        if not key:
+            raise InvalidInputError("a row needs a key")
         error = OutcomeUnknownError("an earlier run ended before its outcome was known", request=line)
-        patient, key = self._keys.group(row), self._keys.key(row)
-        self._ever.setdefault(patient, {})[key] = None
-        self._reconciler.park(Parked(index, row, patient, key, since, self._started, 0, error))
+        self._take_in(Parked(index, row, self._keys.group(row), key, since, self._started, 0, error))
 
     def park(
-        self, index: int, row: Any, request: Request, sent_at: float, error: RequestError, again: Parked | None
+        self, index: int, row: Any, request: Request, sent: float, error: RequestError, again: Parked | None
     ) -> None:
         """Park a row.
 
@@ -183,126 +185,98 @@ class Exactly:
             index: Its position.
             row: The row.
             request: Its last request.
-            sent_at: Wall-clock seconds before that request.
+            sent: Monotonic seconds before that request.
             error: How it ended.
             again: What it was parked as before, where this was not the first time.
         """
         now = time.monotonic()
         if again is None:
             patient, key = self._keys.group(row), self._keys.key(row)
-            self._ever.setdefault(patient, {})[key] = None
-            parked = Parked(index, row, patient, key, sent_at, now, request.attempts, error)
-            if self.books is not None:
-                self.books.parked(index, key, patient, sent_at)
-        else:
-            parked = again
-            parked.attempts += request.attempts
-            parked.rejection = error if isinstance(error, RejectedError) else None
-            if request.unknown:
-                parked.since, parked.error = now, error
+            self._take_in(Parked(index, row, patient, key, self._wall.at(sent), now, request.attempts, error))
+            return
+        again.attempts += request.attempts
+        again.rejection = error if isinstance(error, RejectedError) else None
+        if request.unknown:
+            again.since, again.error, again.waited = now, error, 0.0
+        self._reconciler.park(again)
+
+    def _take_in(self, parked: Parked) -> None:
+        """Park a row for the first time in this run, and see that its key is swept in the end, by whatever run."""
+        self._ever.add(parked.patient, parked.key, parked.first_sent)
         self._reconciler.park(parked)
+        if self.books is not None:
+            try:
+                self.books.parked(parked.index, parked.key, parked.patient, parked.first_sent)
+            except JournalError as error:
+                self._fail(error)
 
-    async def finish(self, *, sweep: bool) -> list[Parked]:
-        """Stop looking, and make the last sweep.
-
-        Args:
-            sweep: Whether to look for doubled keys; it is left out where the import was stopped.
-
-        Returns:
-            The rows that are not decided: parked, or waiting to be sent again.
-        """
+    async def stop(self) -> list[Parked]:
+        """Stop looking, and return the rows that are not decided: parked, or waiting to be sent again."""
         left = [*await self._reconciler.aclose(), *self.again]
         self.again.clear()
-        if sweep:
-            await self._recall()
-            if self._ever:
-                await self._sweep()
+        return left
+
+    async def sweep(self) -> None:
+        """Look for doubled keys, unless nobody waits for it; what was not looked at is left to the next run.
+
+        Raises:
+            JournalError: what earlier runs left cannot be read.
+            RequestError: the server refused the token.
+        """
+        journal = None if self.books is None else self.books.journal
+        if journal is not None and await self._ever.recall(journal, self._wall.now()):
+            self._reconciler.last_unknown = max(self._reconciler.last_unknown, self._started)
+        if self._ever:
+            sweep = Sweep(
+                self._keys,
+                self._server,
+                self._ever,
+                journal,
+                remove_doubles=self._remove_doubles,
+                fail=self._fail,
+                doubles=self.doubles,
+            )
+            await unless(self._left, sweep.run(self._reconciler.last_unknown + self._final_settle))
+
+    async def aclose(self) -> None:
+        """End the proof."""
         await self.proof.aclose()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait((self._watch,))
-        return left
 
     async def _on_decision(self, parked: Parked, decision: Decision, record: Any) -> None:
-        if record is not None:
-            self._confirm()
         if decision is Decision.RESEND:
             parked.resends += 1
             self.again.append(parked)
-        elif decision is Decision.ADOPT and record is not None:
-            self._ever[parked.patient][parked.key] = record.id
+        elif decision is Decision.ADOPT:
+            self._ever.created(parked.patient, parked.key, record.id)
+            self._confirm(self._wall.now() - parked.first_sent if parked.attempts else 0.0)
+        elif record is not None:
+            self._confirm()
         await self._decided(parked, decision, record)
 
     async def _watch_proof(self) -> None:
         await self.proof.wait()
         if self.proof.standing is Standing.FAILED:
             self._proof_failed()
-        else:
-            self._reconciler.settle = max(self._reconciler.settle, self.proof.settle)
-            self._confirm()
+            return
+        self._trust()
+        if self.books is not None and self.proof.found_after is not None:
+            try:
+                self.books.journal.measured(self.proof.found_after)
+            except JournalError as error:
+                self._fail(error)
 
-    def _confirm(self) -> None:
+    def _confirm(self, within: float = 0.0) -> None:
         """Trust keys from now on."""
-        self.proof.confirm()
-        if self.books is not None and self.proof.armed:
+        self.proof.confirm(within)
+        self._trust()
+
+    def _trust(self) -> None:
+        if self.books is not None and self.proof.standing is Standing.ARMED:
             self.books.widen()
 
     def _proof_failed(self) -> None:
-        self._fail(self.proof.error or ProofError("the key could not be proved"))
-
-    async def _recall(self) -> None:
-        """Add the keys that earlier runs left to be swept."""
-        if self.books is not None:
-            async for unknown in self.books.journal.ever_unknown():
-                self._ever.setdefault(unknown.patient, {}).setdefault(unknown.key, None)
-                self._first_sent = min(self._first_sent, unknown.since)
-                ago = max(0.0, time.time() - unknown.since)
-                self._reconciler.last_unknown = max(self._reconciler.last_unknown, time.monotonic() - ago)
-
-    async def _sweep(self) -> None:
-        """List every patient that ever had an unknown row once more, and name the keys that are there twice."""
-        wait = max(0.0, self._reconciler.last_unknown + self._final_settle - time.monotonic())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._left.wait(), wait)
-        for patient, keys in self._ever.items():
-            if self._left.is_set():
-                return
-            listed = await self._swept(patient)
-            if listed is None:
-                continue
-            by_key: dict[str, list[Any]] = {}
-            for record in listed:
-                key = self._keys.key_of(record)
-                if key in keys:
-                    by_key.setdefault(key, []).append(record)
-            for key, records in by_key.items():
-                if len(records) > 1:
-                    ids = tuple(record.id for record in records)
-                    double = Double(patient, key, keys[key], ids, tuple(records))
-                    self.doubles.append(await self._removed(double) if self._remove_doubles else double)
-            if self.books is not None:
-                self.books.journal.swept(keys)
-
-    async def _removed(self, double: Double) -> Double:
-        """Remove the records that repeat the one that stays, to the letter and unedited."""
-        kept = next((record for record in double.records if record.id == double.reported), double.records[0])
-        removed = []
-        for record in double.records:
-            if record is not kept and self._keys.repeats(record, kept):
-                await self._keys.remove(double.patient, record.id)
-                removed.append(record.id)
-        return attrs.evolve(double, removed=tuple(removed))
-
-    async def _swept(self, patient: str) -> Sequence[Any] | None:
-        """List a patient completely, however often it takes within reason; None where it could not be done."""
-        error: RequestError | None = None
-        for _ in range(_SWEEP_TRIES):
-            try:
-                listed = await self._keys.copies(patient, self._ever[patient], self._first_sent)
-            except RequestError as failure:
-                error, listed = failure, None
-            if listed is not None:
-                return listed
-            await asyncio.sleep(_SWEEP_PAUSE)
-        self._fail(error or ProofError("the last sweep could not list a patient's records completely"))
-        return None
+        error = self.proof.error
+        self._fail(error if error is not None else ProofError("the key could not be proved"))

@@ -42,29 +42,31 @@ class GroupedEngine(Engine[Any, Any]):
         super().__init__(action, rows, **options)
         self._action = action
 
-    async def _row(self, worker: Worker) -> bool:
-        """Take a group, and bring each of its rows to its outcome; False where there is none."""
-        if not await self._next(worker):
-            return False
+    _plain = False
+
+    async def _bring(self, worker: Worker) -> None:
+        """Bring each row of the worker's group to its outcome."""
         group: Group = worker.row
         settled: dict[int, Outcome[Any, Any]] = {}
         requests = 0
         try:
             members = await self._admitted(worker, group, settled)
-        except asyncio.CancelledError:
-            if not self._halt.stopping:
-                raise
-            task = asyncio.current_task()
-            if task is not None and not self._halt.left:
-                task.uncancel()  # the outcomes are still to be delivered to who listens
-            stopped = InvalidInputError("the run was stopped before a request was made")
+        except BaseException as failure:
+            stopped = InvalidInputError(f"the run was stopped before a request was made ({type(failure).__name__})")
             for member in group:
                 settled.setdefault(member.index, _outcome(member, Status.FAILED, stopped))
+            if not isinstance(failure, asyncio.CancelledError):
+                self._stop(failure)
+            elif not self._halt.stopping:
+                raise
+            else:
+                task = asyncio.current_task()
+                if task is not None and not self._halt.left:
+                    task.uncancel()  # the outcomes are still to be delivered to who listens
         else:
             if members:
                 requests = await self._carry_out(worker, members, settled, 0)
         await self._deliver(worker, [settled[index] for index in sorted(settled)], requests)
-        return True
 
     async def _admitted(self, worker: Worker, group: Group, settled: dict[int, Outcome[Any, Any]]) -> Group:
         """Return the rows that are to be sent; the others have their outcome."""
@@ -74,7 +76,7 @@ class GroupedEngine(Engine[Any, Any]):
         for member in group:  # at first without waiting, because a journal takes rows in their order
             entry = None if books is None else books.admit(member.index, member.row)
             if entry is not None and entry.step is Step.SKIP:
-                settled[member.index] = _outcome(member, Status.SKIPPED, None)
+                settled[member.index] = self._skipped(member.index, member.row, entry)
                 continue
             try:
                 if entry is not None and entry.step is Step.REFUSE:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from welkin_async.bulk.journal_files import Files, UnknownKey
 from welkin_async.bulk.journal_lock import JournalError, JournalLockedError, JournalMismatchError
 from welkin_async.bulk.journal_source import Claims, Identity
 from welkin_async.bulk.journal_store import Store
+from welkin_async.bulk.wall import WallClock
 from welkin_async.errors import InvalidInputError
 
 __all__ = ["Journal", "JournalError", "JournalLockedError", "JournalMismatchError", "Standing", "UnknownKey"]
@@ -38,10 +38,13 @@ class Journal:
 
     Attributes:
         earlier: How many positions had each status when it was opened; adopted ones count as ``created``.
+        lag: Seconds by which look-ups lagged in earlier runs; 0.0 where none has measured it.
     """
 
     def __init__(self, store: Store, files: Files, ledger: Ledger, mode: Mode, earlier: Mapping[str, int]) -> None:
         self.earlier = MappingProxyType(dict(earlier))
+        self.lag = files.lag
+        self._wall = WallClock()
         self._store = store
         self._files = files
         self._ledger = ledger
@@ -63,6 +66,7 @@ class Journal:
         *,
         source: str,
         target: str,
+        keys: str = "",
         mode: Mode = "resume",
         block: int = 1000,
     ) -> Self:
@@ -72,13 +76,15 @@ class Journal:
             path: The file, on a local disk; made with mode 0600, like its side files.
             source: What identifies the source: the SHA-256 of a file, or ``iterable``.
             target: What identifies where rows are created: base URL, tenant, instance, data type.
+            keys: The field by which rows are looked up; empty where they are not.
             mode: ``resume``: send what was not sent. ``retry``: also what was refused or failed. ``restart``: forget
                 everything first.
             block: How many positions are reserved at once, and at most looked up in vain after a crash (times 1.5).
 
         Raises:
             JournalLockedError: another import holds it; nothing was read.
-            JournalMismatchError: it belongs to another source or target, or is no journal; it was left as it is.
+            JournalMismatchError: it belongs to another source, target or key field, or is no journal; it was left as it
+                is.
             JournalError: it cannot be read, or not be kept there.
             InvalidInputError: the mode or the block size does not fit.
         """
@@ -87,7 +93,7 @@ class Journal:
         if block < 1:
             raise InvalidInputError("a block is of 1 position at least", ("block",))
         store = Store()
-        files = await store.open(lambda: Files(Path(path), source, target, restart=mode == "restart"))
+        files = await store.open(lambda: Files(Path(path), source, target, keys, restart=mode == "restart"))
         try:
             ledger, earlier = await store.call(lambda: files.load(mode, block))
         except BaseException:
@@ -206,6 +212,18 @@ class Journal:
         self._check()
         self._buffer.swept(keys)
 
+    def measured(self, lag: float) -> None:
+        """Remember by how much look-ups lag, for later runs.
+
+        Args:
+            lag: Seconds.
+
+        Raises:
+            JournalError: the journal cannot be written, or is closed.
+        """
+        self._check()
+        self._store.call(lambda: self._files.remember_lag(lag))
+
     async def ever_unknown(self) -> AsyncIterator[UnknownKey]:
         """Give every key that was ever unknown and is not swept, those of one patient together.
 
@@ -234,8 +252,8 @@ class Journal:
             position: The row's position, by which a later run knows it for the same row.
 
         Returns:
-            ``new``: no other row has it. ``same``: another row has it with the same content. ``other``: a row has it
-            with other content, and this one is to be refused.
+            ``new``: no other row has it. ``same``: another row has it with the same content. ``other``: another row
+            has it with other content, and this one is to be refused.
 
         Raises:
             JournalError: the journal cannot be read or written, or is closed.
@@ -314,7 +332,7 @@ class Journal:
         self._check()
         if self._reserving is not None:
             return
-        reservation = self._ledger.reservation(position, time.time())
+        reservation = self._ledger.reservation(position, self._wall.now())
 
         def granted(future: asyncio.Future[None]) -> None:
             self._reserving = None

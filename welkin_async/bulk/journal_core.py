@@ -41,10 +41,12 @@ class Standing(NamedTuple):
             by a retry. ``unknown-since``: it may be there and must be looked up before it is sent. ``new``: never
             sent. A ``conflict`` is ``failed`` for a resume, and ``unknown-since`` for a retry.
         since: Seconds since the epoch of the earliest send there can have been, where it is unknown; else None.
+        status: What was recorded, where it is done or failed: adopted ones are ``created``.
     """
 
     state: Literal["done", "failed", "unknown-since", "new"]
     since: float | None = None
+    status: str | None = None
 
 
 class Reservation(NamedTuple):
@@ -63,7 +65,16 @@ class Reservation(NamedTuple):
     since: float
 
 
-_DONE, _FAILED, _NEW = Standing("done"), Standing("failed"), Standing("new")
+_CREATED, _NEW = Standing("done", status="created"), Standing("new")
+
+
+def _standing(status: str, mode: Mode) -> Standing | None:
+    """Return what an outcome other than created means for its position; None where it must be looked up."""
+    if status in FLAGGED:
+        return Standing("done", status=status)
+    if status in _REFUSED or (status == _CONFLICT and mode != "retry"):
+        return Standing("failed", status=status)
+    return _NEW if status == _UNSENT else None
 
 
 def redoable(mode: Mode) -> tuple[str, ...]:
@@ -113,15 +124,13 @@ class Ledger:
             self._since.append(since)
             self._mark = stop
         self._old_mark = self._mark
-        self._flagged, self._refused, self._unsent, self._redo = RangeSet(), RangeSet(), RangeSet(), RangeSet()
+        self._settled: dict[Standing, RangeSet] = {}
+        self._redo = RangeSet()
         again = redoable(mode)
         for position, status in rows:
-            if status in FLAGGED:
-                self._flagged.add(position)
-            elif status in _REFUSED or (status == _CONFLICT and mode != "retry"):
-                self._refused.add(position)
-            elif status == _UNSENT:
-                self._unsent.add(position)
+            standing = _standing(status, mode)
+            if standing is not None:
+                self._settled.setdefault(standing, RangeSet()).add(position)
             if status in again:
                 self._redo.add(position)
         self._cover(0)
@@ -132,11 +141,13 @@ class Ledger:
         Args:
             position: 0 or more.
         """
-        if position in self.created or position in self._flagged:
-            return _DONE
-        if position in self._refused:
-            return _FAILED
-        if position >= self._old_mark or position in self._unsent:
+        created = position in self.created
+        for standing, positions in self._settled.items():
+            if position in positions and (not created or standing.state == "done"):
+                return standing  # a flag outlives what is recorded later
+        if created:
+            return _CREATED
+        if position >= self._old_mark:
             return _NEW
         return Standing("unknown-since", self._since[bisect_right(self._starts, position) - 1])
 

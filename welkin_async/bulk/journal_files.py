@@ -19,6 +19,7 @@ from welkin_async.bulk.journal_lock import JournalError, JournalLock, JournalMis
 __all__ = ["Batch", "Files", "UnknownKey"]
 
 _APPLICATION, _VERSION = 0x574B4A4C, 1
+_LAG = "lag"
 _CACHE = 1024  # KiB of pages for each connection
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -31,6 +32,15 @@ CREATE TABLE unknowns (key TEXT PRIMARY KEY, position INTEGER NOT NULL, patient 
 CREATE INDEX unknowns_by_patient ON unknowns (patient, key);
 CREATE TABLE keys (hash BLOB PRIMARY KEY, digest BLOB NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE identities (chunk INTEGER PRIMARY KEY, digests BLOB NOT NULL);
+"""
+
+
+# A row whose key was ever unknown may be there though it was refused later: it is not sent again without a look.
+_OUTCOMES = """
+SELECT position, CASE
+    WHEN ? = 'retry' AND status IN ('rejected', 'failed') AND position IN (SELECT position FROM unknowns) THEN 'unknown'
+    ELSE status END
+FROM outcomes WHERE redo = 0 ORDER BY position
 """
 
 
@@ -77,22 +87,24 @@ class Files:
         path: The database; side files are beside it.
         source: What identifies the source.
         target: What identifies where rows are created.
+        keys: The field by which rows are looked up; empty where they are not.
         restart: Whether to forget what the file holds, which must be a journal nevertheless.
 
     Attributes:
         writer: The connection that writes.
         reader: One for short reads by the event loop, which never waits for the writer.
         run: How many times the journal has been opened, this time included.
+        lag: Seconds by which look-ups lagged in earlier runs; 0.0 where none has measured it.
 
     Raises:
         JournalLockedError: another process holds it.
-        JournalMismatchError: it is of another source, target or version, or no journal.
+        JournalMismatchError: it is of another source, target, key field or version, or no journal.
         JournalError: it cannot be kept here.
         OSError: the file cannot be made.
         sqlite3.Error: the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, source: str, target: str, *, restart: bool) -> None:
+    def __init__(self, path: Path, source: str, target: str, keys: str, *, restart: bool) -> None:
         self._path = path
         self._lock = JournalLock(path)
         self._lock.take()
@@ -106,7 +118,7 @@ class Files:
             (mode,) = self.writer.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":
                 raise JournalError("the journal cannot be kept there (no WAL); put it on a local disk")
-            self.run = self._begin(source, target)
+            self.run = self._begin(source=source, target=target, keys=keys)
             self.reader = _connect(path)
             undo.callback(self.reader.close)
             for connection in (self.writer, self.reader):
@@ -119,7 +131,7 @@ class Files:
         ledger = Ledger(
             read("SELECT start, stop, since FROM blocks ORDER BY start"),
             read("SELECT start, stop FROM created ORDER BY start"),
-            read("SELECT position, status FROM outcomes WHERE redo = 0 ORDER BY position"),
+            read(_OUTCOMES, (mode,)),
             mode=mode,
             block=block,
         )
@@ -176,6 +188,11 @@ class Files:
             self.writer.execute("UPDATE blocks SET stop = ? WHERE stop > ?", (mark, mark))
             self.writer.execute("UPDATE outcomes SET redo = 0 WHERE redo = ? AND position > ?", (self.run, highest))
 
+    def remember_lag(self, seconds: float) -> None:
+        """Keep by how much look-ups lag, for later runs."""
+        with self._transaction():
+            self.writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_LAG, seconds))
+
     def find_claim(self, key: bytes) -> tuple[bytes, int] | None:
         """Read who claimed a key; on the event loop, from the reading connection."""
         found: tuple[bytes, int] | None = self._find("SELECT digest, position FROM keys WHERE hash = ?", key)
@@ -224,15 +241,16 @@ class Files:
             self.writer.execute(f"PRAGMA application_id={_APPLICATION}")
             self.writer.execute(f"PRAGMA user_version={_VERSION}")
 
-    def _begin(self, source: str, target: str) -> int:
+    def _begin(self, **belongs: str) -> int:
         """Compare what the journal belongs to, and count this run."""
         held = dict(self.writer.execute("SELECT name, value FROM meta"))
-        for what, value in (("source", source), ("target", target)):
+        for what, value in belongs.items():
             if held.setdefault(what, value) != value:
                 raise JournalMismatchError(what)
         held["run"] = held.get("run", 0) + 1
         with self._transaction(durable=True):
             self.writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", held.items())
+        self.lag = float(held.get(_LAG, 0.0))
         return int(held["run"])
 
     @contextlib.contextmanager

@@ -59,12 +59,14 @@ class JournalMismatchError(JournalError):
     """The file is a journal of something else, or no journal at all; it was left as it is.
 
     Attributes:
-        what: What differs: ``source``, ``target``, ``version`` or ``file``.
+        what: What differs: ``source``, ``target``, ``keys``, ``version`` or ``file``.
     """
 
     _REASONS = {  # noqa: RUF012 - never changed
         "source": "the journal belongs to another source than this one; name another journal, or restart",
         "target": "the journal belongs to another server, instance or data type; name another journal, or restart",
+        "keys": "the journal was kept with another key field, by which its rows cannot be found; give that one again, "
+        "name another journal, or restart",
         "version": "the journal was written by another version of this package; name another journal, or restart",
         "file": "the file is not a journal; name another one",
     }
@@ -85,7 +87,8 @@ class JournalLock:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(f"{os.fspath(path)}.lock")
+        # The journal's own name, so that one that is reached by two names is not held twice.
+        self._path = Path(f"{os.path.realpath(path)}.lock")
         self._handle: int | None = None
 
     def take(self) -> None:

@@ -47,9 +47,9 @@ class Claims:
         if held is None:
             self._pending[hashed] = (content, position)
             return "new"
-        if held[0] != content:
-            return "other"
-        return "new" if held[1] == position >= 0 else "same"
+        if held[1] == position >= 0:
+            return "new"
+        return "same" if held[0] == content else "other"
 
     def _holder(self, hashed: bytes) -> _Claim | None:
         held = self._pending.get(hashed)

@@ -32,8 +32,10 @@ class RunOptions(TypedDict, total=False):
             the same source and skips what is done; see `Journal`. None by default.
         resume: What a run with an existing journal takes up: ``resume``, the default: what was not sent; ``retry``:
             also what was refused or failed; ``restart``: everything, forgetting the journal.
-        source: What identifies the source to the journal, such as the SHA-256 of a file whose keys are minted from it.
-            By default the rows themselves are compared, by a digest of key and content.
+        source: What identifies the source to the journal, such as the SHA-256 of a file. By default the rows themselves
+            are compared, by a digest of key and content. Either way a key belongs to one row: a second one with other
+            content is ``failed``, with the same content ``skipped``. Only keys that `keys.file_key` has minted from a
+            row's position are taken for unique as they are.
         block: How many positions the journal reserves at once; 1 000 by default. After a crash at most so many rows,
             and half as many again, are looked up, or sent again where that does no harm.
         max_failures: After how many rows that are not carried out to stop: a count, or a share of the rows below 1.0

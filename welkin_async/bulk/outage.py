@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
+from welkin_async.bulk.looking import is_silence
 from welkin_async.errors import RequestError
 
 __all__ = ["Breaker", "Outage", "State"]
@@ -31,6 +32,11 @@ class Breaker:
 
     Args:
         threshold: How many of them in a row make an outage.
+
+    Attributes:
+        state: How the server is thought to be.
+        ever_answered: Whether it ever gave an answer.
+        untroubled: Whether the last request was answered, so that another answer changes nothing.
     """
 
     def __init__(self, threshold: int) -> None:
@@ -38,12 +44,13 @@ class Breaker:
         self._silent = 0
         self.state = State.UP
         self.ever_answered = False
+        self.untroubled = False
 
     def answered(self) -> None:
         """Note an answer, whatever it says: the server is there."""
         self._silent = 0
-        self.ever_answered = True
         self.state = State.UP
+        self.ever_answered = self.untroubled = True
 
     def silent(self) -> bool:
         """Note a request without an answer.
@@ -52,6 +59,7 @@ class Breaker:
             Whether the server has just come to be thought down.
         """
         self._silent += 1
+        self.untroubled = False
         was = self.state
         if was is State.TRIAL or self._silent >= self._threshold:
             self.state = State.DOWN
@@ -102,6 +110,8 @@ class Outage:
 
     def answered(self) -> None:
         """Note that a row was answered."""
+        if self.breaker.untroubled:
+            return
         if self.breaker.state is not State.UP:
             self.seconds += time.monotonic() - self._since
             self._way.set()
@@ -109,21 +119,34 @@ class Outage:
 
     def silent(self) -> None:
         """Note that a row went without an answer."""
-        if self.breaker.silent() and (self._task is None or self._task.done()):
-            self._since = time.monotonic()
-            self.count += 1
-            self._task = asyncio.create_task(self._probe(), name="welkin_async bulk outage")
+        began = not self.held
+        if self.breaker.silent():
+            if began:  # not where the one row that went ahead has failed: that is the same outage
+                self._since = time.monotonic()
+                self.count += 1
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._probe(), name="welkin_async bulk outage")
 
     async def down(self) -> bool:
-        """Tell a server that is down from one that does not answer a certain request: try a read."""
+        """Tell a server that is down from one that does not answer a certain request: try a read.
+
+        Where nothing was ever answered the address is wrong rather than the server down.
+        """
         try:
             await self._read()
         except RequestError as error:
-            return error.status is None or error.status >= 500
+            return is_silence(error) and self.breaker.ever_answered
+        self.reached()
         return False
+
+    def reached(self) -> None:
+        """Note that something other than a row was answered: the address is right."""
+        self.breaker.ever_answered = True
 
     async def aclose(self) -> None:
         """Stop trying."""
+        if self.held:
+            self.seconds += time.monotonic() - self._since
         self._way.set()
         if self._task is not None:
             self._task.cancel()
@@ -140,8 +163,11 @@ class Outage:
                 continue
             try:
                 await self._read()
-            except RequestError:
-                continue
+            except RequestError as error:
+                if is_silence(error):
+                    continue
+            except Exception:  # noqa: S110 - the row that goes ahead meets the same, and ends the import with it
+                pass
             self._trial_taken = False
             self.breaker.try_one()
             self._way.set()

@@ -31,6 +31,10 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
+_CREATED = Status.CREATED  # a member is found far more slowly on its class, and this one is asked for with each row
+_CARRIED_OUT = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED})
+
+
 @attrs.define(repr=False)
 class CdtRow:
     """One CDT record to be created.
@@ -69,6 +73,8 @@ class Outcome(Generic[RowT, R]):
         attempts: How many requests went out for it.
         adopted: Whether it was found on the server after an attempt whose outcome was unknown.
         altered: The fields that the server dropped or changed, by name.
+        earlier: Of a ``skipped`` row: what became of it in an earlier run, a status or ``altered`` or ``doubled``; None
+            where another row of this source has the same key and content and stands for it.
     """
 
     index: int
@@ -79,6 +85,7 @@ class Outcome(Generic[RowT, R]):
     attempts: int
     adopted: bool = False
     altered: tuple[str, ...] = ()
+    earlier: str | None = None
 
     def __repr__(self) -> str:
         """Show position and status: the row and the record may be a patient's."""
@@ -143,11 +150,13 @@ class Report:
         attempts: Requests that went out.
         retried: Requests beyond the first of each row.
         seconds: How long it took.
-        doubled: Keys that are on the server more than once.
+        doubled: Keys that are on the server more than once, as far as the last look told.
         lookups: Listings made to look rows up.
         paused: Seconds for which the import waited for a server that was down.
         updated: Rows whose record was changed.
         deleted: Rows whose record was deleted.
+        undone: Rows among the skipped that an earlier run did not carry out, or whose record it found altered or
+            doubled.
     """
 
     created: int = 0
@@ -166,6 +175,7 @@ class Report:
     paused: float = 0.0
     updated: int = 0
     deleted: int = 0
+    undone: int = 0
 
     @property
     def rows(self) -> int:
@@ -179,13 +189,13 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every row is on the server once, as it was sent."""
-        return self.done + self.skipped == self.rows and not self.altered and not self.doubled
+        """Whether every row is on the server once, as it was sent, by this run or an earlier one."""
+        return self.done + self.skipped - self.undone == self.rows and not self.altered and not self.doubled
 
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one outcome."""
         status = outcome.status
-        if status is Status.CREATED:
+        if status is _CREATED:
             self.created += 1
             if outcome.adopted:
                 self.adopted += 1
@@ -207,6 +217,8 @@ class Report:
             self.conflict += 1
         else:
             self.skipped += 1
+            if outcome.earlier is not None and outcome.earlier not in _CARRIED_OUT:
+                self.undone += 1
         attempts = outcome.attempts
         self.attempts += attempts
         if attempts > 1:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Unpack
 from uuid import uuid4
 
 from welkin_async.bulk.cdt_action import Check, Refusals, unhurried
+from welkin_async.bulk.keys import MintedKey
 from welkin_async.bulk.options import PatientOptions, checked_options
 from welkin_async.bulk.outcomes import Report
 from welkin_async.bulk.patient_keys import GUID, PATIENT_SCHEMA, PatientKeys, PatientRow, lost_fields, sent_fields
@@ -92,8 +93,17 @@ class CreatePatient:
             held = self._encode({"key": row.key, "fields": fields})
         except InvalidInputError:
             return None, b""  # a row that cannot be sent fails by itself
-        own = fields.get(GUID) if self.keys is not None else None
-        return (str(own) if own is not None else row.key), held
+        key = row.key if self.keys is None else self.keys.key(row)
+        return (str(key) if key else None), held
+
+    def own_key(self, row: PatientRow) -> bool:
+        """Tell whether a row's key is its own, not one that was minted from its position."""
+        try:
+            if row.key is not None and not isinstance(row.key, MintedKey):
+                return True
+            return self.keys is not None and GUID in sent_fields(row)
+        except (InvalidInputError, AttributeError):
+            return False  # a row that cannot be sent fails by itself
 
     def _fields(self, row: PatientRow) -> Mapping[str, Any]:
         return sent_fields(row) if self.keys is None else self.keys.fields(row)

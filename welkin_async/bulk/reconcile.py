@@ -2,7 +2,7 @@
 
 A create that was cut off can land seconds later, and nothing the API offers makes a second create harmless. So a row
 whose outcome is unknown is parked, and the patient's records are listed until the row's key is found there, or has been
-absent for long enough. `decide` is the rule; `Reconciler` does the looking.
+absent for long enough. `deciding.decide` is the rule; `Reconciler` does the looking.
 
 None of it is trusted before it is proved (see `proof`): until then a parked row is never sent again.
 """
@@ -12,96 +12,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
-import attrs
+from welkin_async.bulk.deciding import Decision, Found, Parked, choose, decide
+from welkin_async.bulk.looking import Server, look
+from welkin_async.errors import DecodeError
 
-from welkin_async.errors import RejectedError, RequestError, WelkinError
-
-__all__ = ["Decision", "Found", "Keys", "Parked", "Reconciler", "decide"]
+__all__ = ["Decision", "Found", "Keys", "Parked", "Reconciler", "Trust"]
 
 _LOOKERS = 4  # patients listed at once, so that look-ups take little from the import itself
 _SHORTEST, _LONGEST = 0.2, 2.0  # seconds between two looks at a patient
-_MOST_RESENDS = 10
-
-
-class Decision(Enum):
-    """What is to be done with a parked row."""
-
-    WAIT = "wait"
-    ADOPT = "adopt"
-    CONFLICT = "conflict"
-    RESEND = "resend"
-    REJECT = "reject"
-    GIVE_UP = "give up"
-
-
-@attrs.define(repr=False, eq=False)
-class Parked:
-    """A row whose create may or may not have landed.
-
-    Attributes:
-        index: Its position in the source.
-        row: The row as it was given.
-        patient: Whose record it is.
-        key: What the record carries in the key field.
-        first_sent: Wall-clock seconds before the first attempt.
-        since: Monotonic seconds of the last attempt that may still land.
-        attempts: Requests that went out for it.
-        error: Why it is unknown.
-        rejection: A refusal met when it was sent again; it stands only if the row is not found.
-        resends: How often it was sent again.
-    """
-
-    index: int
-    row: Any
-    patient: str
-    key: str
-    first_sent: float
-    since: float
-    attempts: int
-    error: WelkinError | None
-    rejection: RejectedError | None = None
-    resends: int = 0
-
-
-@attrs.frozen(repr=False)
-class Found:
-    """A record that carries a parked row's key.
-
-    Attributes:
-        record: The record.
-        equal: Whether every field that was sent equals what it holds.
-        created_at: Wall-clock seconds of its creation, or None where it does not say.
-    """
-
-    record: Any
-    equal: bool
-    created_at: float | None
-
-
-def decide(
-    parked: Parked, found: Found | None, *, looked_at: float, settle: float, armed: bool, skew: float
-) -> Decision:
-    """Decide about a parked row after a complete listing of its patient's records.
-
-    Args:
-        parked: The row.
-        found: The record with its key, or None where the listing has none.
-        looked_at: Monotonic seconds at which the listing was begun.
-        settle: Seconds for which a key must stay absent after the last attempt before that counts.
-        armed: Whether it is proved that the server keeps keys and that look-ups find them.
-        skew: Seconds by which the server's clock may differ from ours.
-    """
-    if found is not None:
-        fresh = found.created_at is None or found.created_at >= parked.first_sent - skew
-        return Decision.ADOPT if found.equal and fresh else Decision.CONFLICT
-    if not armed or looked_at < parked.since + settle:
-        return Decision.WAIT
-    if parked.rejection is not None:
-        return Decision.REJECT
-    return Decision.RESEND if parked.resends < _MOST_RESENDS else Decision.GIVE_UP
+_BRIEFEST = 0.02  # seconds, however short the settle time is
+_SKEW = 300.0  # seconds by which the server's clock may differ from ours
 
 
 class Keys(Protocol):
@@ -146,54 +68,84 @@ class Keys(Protocol):
         ...
 
 
+class Trust(Protocol):
+    """What is proved of look-ups so far."""
+
+    @property
+    def armed(self) -> bool:
+        """Whether the server keeps keys, and look-ups find them."""
+        ...
+
+    @property
+    def measured(self) -> bool:
+        """Whether a look-up by date, made by our clock, has found a record of this run."""
+        ...
+
+    @property
+    def settle(self) -> float:
+        """Seconds for which absence must last at least, as far as is known."""
+        ...
+
+
 class Reconciler:
     """Looks parked rows up until each is decided.
 
     Args:
         keys: How to look.
         resolve: Called with a parked row, the decision and the record found; may be waited for.
-        settle: Seconds for which a key must stay absent; raised by the proof where look-ups lag more.
-        final_settle: Seconds after which rows that could not be decided are given up, and the last sweep is made.
+        fail: Called with what ends the looking of a patient, such as a token that is refused; the rows stay parked.
+        trust: What is proved of look-ups.
+        server: Knows whether the server is there; None where nobody does.
+        settle: Seconds for which a key must stay absent; more where look-ups lag more.
+        final_settle: Seconds of waiting, beyond that, after which rows that could not be decided are given up.
         room: How many rows may be parked before pulling stops.
-        armed: Tells whether the proof has succeeded.
-        skew: Seconds by which the server's clock may differ from ours.
+        clock: Returns monotonic seconds.
 
     Attributes:
         pending: How many rows are parked.
         last_unknown: Monotonic seconds of the last attempt that ended unknown.
-        ever: Keys that were ever unknown, by patient: key, position and the id reported, for the last sweep.
+        lookups: How many listings were made.
     """
 
     def __init__(
         self,
         keys: Keys,
         resolve: Callable[[Parked, Decision, Any], Awaitable[None]],
+        fail: Callable[[Exception], None],
+        trust: Trust,
+        server: Server | None,
         *,
         settle: float,
         final_settle: float,
         room: int,
-        armed: Callable[[], bool],
-        skew: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
         self._resolve = resolve
-        self.settle = settle
+        self._fail = fail
+        self._trust = trust
+        self._server = server
+        self._settle = settle
         self._final_settle = final_settle
         self._room = room
-        self._armed = armed
-        self._skew = skew
+        self._clock = clock
+        self._there_since = float("-inf")
         self._by_patient: dict[str, dict[int, Parked]] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(_LOOKERS)
         self.pending = 0
         self.last_unknown = float("-inf")
         self.lookups = 0
-        self.failed_lookups = 0
 
     @property
     def full(self) -> bool:
         """Whether so many rows are parked that no more may be pulled."""
         return self.pending >= self._room
+
+    @property
+    def settle(self) -> float:
+        """Seconds for which a key must stay absent."""
+        return max(self._settle, self._trust.settle)
 
     def park(self, parked: Parked) -> None:
         """Take a row in, and see to it that its patient is looked at."""
@@ -221,48 +173,64 @@ class Reconciler:
         try:
             pause = _SHORTEST
             while self._by_patient.get(patient):
-                await asyncio.sleep(min(pause, self.settle))
+                waited = max(_BRIEFEST, min(pause, self.settle))
+                await asyncio.sleep(waited)
                 async with self._slots:
-                    await self._look(patient)
+                    await self._look(patient, waited)
                 pause = min(pause * 1.5, _LONGEST)
+        except Exception as error:  # whatever it is: nobody would look any more, and the import would wait for ever
+            self._fail(error)
         finally:
             self._looking.pop(patient, None)
 
-    async def _look(self, patient: str) -> None:
+    async def _look(self, patient: str, waited: float) -> None:
         """List a patient's records once and decide about each of its rows."""
         rows = self._by_patient.get(patient, {})
         if not rows:
             return
-        began = time.monotonic()
+        began = self._clock()
         self.lookups += 1
-        try:
-            listed = await self._keys.listing(patient, min(parked.first_sent for parked in rows.values()))
-        except RequestError:
-            listed = None
-        if listed is None:
-            self.failed_lookups += 1
-            await self._give_up_stale(patient, began)
+        # Before it is proved that the server's dates and ours go together, all there is is listed.
+        since = min(parked.first_sent for parked in rows.values()) if self._trust.measured else 0.0
+        records, answered, _ = await look(self._keys.listing(patient, since), self._server)
+        if not answered:
+            self._there_since = self._clock()
             return
-        by_key: dict[str, Any] = {}
-        for record in listed:
-            key = self._keys.key_of(record)
-            if key is not None:
-                by_key.setdefault(key, record)
+        by_key = self._by_key(records)
         for parked in [parked for parked in rows.values() if parked.since <= began]:
-            record_found = by_key.get(parked.key)
-            found = None if record_found is None else self._keys.found(parked.row, record_found)
-            decision = decide(parked, found, looked_at=began, settle=self.settle, armed=self._armed(), skew=self._skew)
-            if decision is Decision.WAIT and began > parked.since + self.settle + self._final_settle:
-                decision = Decision.GIVE_UP
+            parked.waited += waited
+            found = None if by_key is None else choose(parked, self._found(parked, by_key), skew=_SKEW)
+            settle = self.settle
+            decision = decide(
+                parked,
+                found,
+                whole=by_key is not None,
+                looked_at=began,
+                there_since=self._there_since,
+                settle=settle,
+                patience=settle + self._final_settle,
+                armed=self._trust.armed,
+                skew=_SKEW,
+            )
             if decision is not Decision.WAIT:
-                await self._release(patient, parked, decision, record_found)
+                await self._release(patient, parked, decision, None if found is None else found.record)
 
-    async def _give_up_stale(self, patient: str, now: float) -> None:
-        """Give up rows whose look-ups have failed for so long that waiting on blocks the import for nothing."""
-        rows = self._by_patient.get(patient, {})
-        for parked in list(rows.values()):
-            if now > parked.since + self.settle + self._final_settle:
-                await self._release(patient, parked, Decision.GIVE_UP, None)
+    def _by_key(self, records: Sequence[Any] | None) -> dict[str, list[Any]] | None:
+        """Return the records by key, oldest first; None where not all is known that is there."""
+        if records is None:
+            return None
+        by_key: dict[str, list[Any]] = {}
+        for record in records:
+            try:
+                key = self._keys.key_of(record)
+            except DecodeError:
+                return None  # it may be any row's
+            if key is not None:
+                by_key.setdefault(key, []).append(record)
+        return by_key
+
+    def _found(self, parked: Parked, by_key: Mapping[str, Sequence[Any]]) -> list[Found]:
+        return [self._keys.found(parked.row, record) for record in by_key.get(parked.key, ())]
 
     async def _release(self, patient: str, parked: Parked, decision: Decision, record: Any) -> None:
         rows = self._by_patient.get(patient, {})

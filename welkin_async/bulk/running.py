@@ -61,6 +61,10 @@ class Job(Action[RowT_contra, R_co], Protocol):
         """Return a row's key, where it has one, and what it holds, for a journal's digest."""
         ...
 
+    def own_key(self, row: Any, /) -> bool:
+        """Tell whether a row's key is its own, not one that was minted from its position."""
+        ...
+
     def lost(self, row: Any, record: Any, /) -> tuple[str, ...]:
         """Name the fields that the server dropped or changed."""
         ...
@@ -81,17 +85,28 @@ class _Preparation:
         if path is not None:  # first, because its lock keeps a second run from doing anything
             source = options.get("source")
             mode = options.get("resume", "resume")
+            exactly = self._engine.exactly
             self._journal = await Journal.open(
-                path, source=source or "iterable", target=self._job.target, mode=mode, block=1
+                path,
+                source=source or "iterable",
+                target=self._job.target,
+                keys="" if exactly is None else exactly.key_field,
+                mode=mode,
+                block=1,
             )
-            content = None if source is not None else self._job.content
-            retry = mode == "retry"
-            books = Bookkeeping(self._journal, content, block=options.get("block", 1000), retry=retry)
+            books = Bookkeeping(
+                self._journal,
+                self._job.content,
+                self._job.own_key,
+                verify=source is None,
+                block=options.get("block", 1000),
+                retry=mode == "retry",
+            )
             self._engine.books = books
-            if self._engine.exactly is None:
+            if exactly is None:
                 books.widen()
             else:
-                self._engine.exactly.books = books
+                exactly.books = books
         try:
             await self._job.prepare()
         except BaseException:

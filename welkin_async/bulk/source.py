@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
 from typing import Any, Generic, TypeVar
 
 from welkin_async.errors import InvalidInputError
 
-__all__ = ["Source"]
+__all__ = ["CalledAway", "Source"]
 
 RowT = TypeVar("RowT")
+
+
+class CalledAway(Exception):  # noqa: N818 - not an error: a signal to a worker
+    """A worker that waited for its turn at the source is wanted for something else."""
 
 
 class Source(Generic[RowT]):
@@ -28,7 +33,8 @@ class Source(Generic[RowT]):
 
     def __init__(self, rows: Iterable[RowT] | AsyncIterable[RowT]) -> None:
         self._sync, self._async = _iterators(rows)
-        self._turn = asyncio.Lock()
+        self._taken = False  # the turn at an async iterable, which may be asked by one at a time
+        self._waiting: deque[asyncio.Future[bool]] = deque()
         self.total = len(rows) if isinstance(rows, Sized) else None
         self.pulled = 0
         self.asked = 0
@@ -56,6 +62,7 @@ class Source(Generic[RowT]):
         """Return the next row and its position, from 0; None at the end.
 
         Raises:
+            CalledAway: this worker is wanted for something else; it has taken nothing.
             Exception: whatever the source raises; it counts as ended then.
         """
         if self.exhausted:
@@ -66,19 +73,61 @@ class Source(Generic[RowT]):
                 row = next(self._sync)
             else:
                 assert self._async is not None
-                async with self._turn:
+                await self._turn()
+                try:
                     row = await anext(self._async)
                     # Still within the turn, so that positions go in the order of the rows.
                     return self._counted(row)
+                finally:
+                    self._pass_on()
         except (StopIteration, StopAsyncIteration):
             self.exhausted = True
             self.asked -= 1
             return None
+        except CalledAway:
+            self.asked -= 1
+            raise
         except BaseException:
             self.exhausted = True
             self.asked -= 1
             raise
         return self._counted(row)
+
+    def call_away(self) -> None:
+        """Let one worker that waits for its turn do something else; nothing where none waits.
+
+        A source may be slow, or wait itself for what becomes of a row that is to be sent again.
+        """
+        while self._waiting:
+            waiter = self._waiting.pop()
+            if not waiter.done():
+                waiter.set_result(False)
+                return
+
+    async def _turn(self) -> None:
+        """Wait until nobody else asks."""
+        if not self._taken:
+            self._taken = True
+            return
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            given = await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.result():
+                self._pass_on()  # given the turn and cancelled in one moment
+            raise
+        if not given:
+            raise CalledAway
+
+    def _pass_on(self) -> None:
+        """Give the turn to whoever has waited longest."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(True)
+                return
+        self._taken = False
 
     def _counted(self, row: RowT) -> tuple[int, RowT]:
         index = self.pulled

@@ -9,10 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
+from welkin_async.bulk.deciding import Parked
 from welkin_async.bulk.exactly import Exactly
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import Outcome, Status
-from welkin_async.bulk.reconcile import Parked
 from welkin_async.errors import (
     AuthenticationError,
     ConnectError,
@@ -140,7 +140,7 @@ class Work(Generic[RowT, R]):
         """Do what is to be done with the worker's row; None where it was parked."""
         request: Request | None = None
         outage = self._outage
-        worker.started = time.time()
+        worker.started = time.monotonic()
         try:
             worker.request = request = self._action.request(worker.row)
             request.unknown = worker.sent_before
@@ -165,10 +165,12 @@ class Work(Generic[RowT, R]):
                 self._stop(failure)
             elif self._parked(worker, request, status, failure):
                 return None
+            if worker.again is not None:
+                status = Status.UNKNOWN  # nobody looks for it any more, and an attempt before may have landed
         except InvalidInputError as failure:
             error, status = failure, Status.FAILED
         except SessionError as failure:
-            error, status = failure, _abandoned(request)
+            error, status = failure, _abandoned(request) if worker.again is None else Status.UNKNOWN
             self._stop(failure)
         except asyncio.CancelledError:
             if not self._halt.stopping:
@@ -184,13 +186,13 @@ class Work(Generic[RowT, R]):
         else:
             altered: tuple[str, ...] = ()
             if record is not None:
-                if self._exactly is not None:
-                    self._exactly.created(worker.row, record)
-                if self._lost is not None:
-                    try:
+                try:
+                    if self._exactly is not None:
+                        self._exactly.created(worker.row, record)
+                    if self._lost is not None:
                         altered = self._lost(worker.row, record)
-                    except Exception as failure:  # the row is created all the same, and has its outcome
-                        self._stop(failure)
+                except Exception as failure:  # the row is created all the same, and has its outcome
+                    self._stop(failure)
             return Outcome(worker.index, worker.row, self._done, record, None, _attempts(worker), altered=altered)
         return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
@@ -201,7 +203,8 @@ class Work(Generic[RowT, R]):
         """
         if isinstance(error, AuthenticationError):
             return False
-        if error.status is not None and error.status < 500:
+        # A token that cannot be had just now, for whatever reason, is no answer about the row.
+        if error.status is not None and error.status < 500 and not isinstance(error, NotSentError):
             outage.answered()
             return False
         outage.silent()

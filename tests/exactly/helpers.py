@@ -1,0 +1,39 @@
+"""What the tests of this folder share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from welkin_async import Welkin, bulk
+from welkin_async.sandbox import Sandbox
+
+CDT = "medication"
+FAST: dict[str, Any] = {"concurrency": 32, "key_field": "external_id", "settle": 0.3, "final_settle": 0.6}
+
+
+def connect(server: Sandbox, **settings: Any) -> Welkin:
+    return Welkin(
+        tenant=server.tenant,
+        instance=server.instance,
+        api_client=server.api_client,
+        secret_key=server.secret_key,
+        base_url=server.base_url,
+        **settings,
+    )
+
+
+def rows_for(server: Sandbox, count: int, patients: int = 10) -> list[bulk.CdtRow]:
+    ids = server.store.add_patients(patients)
+    return [
+        bulk.CdtRow(ids[number % patients], {"medication_name": f"Medication {number}"}, key=f"row-{number}")
+        for number in range(count)
+    ]
+
+
+def keys_held(server: Sandbox) -> list[str]:
+    """The keys on the server, each as often as it is there."""
+    return sorted(str(record["jsonBody"]["external_id"]) for record in server.store.cdt_records(CDT))
+
+
+def keys_of(rows: list[bulk.CdtRow]) -> list[str]:
+    return sorted(str(row.key) for row in rows)

@@ -1,0 +1,150 @@
+"""The proof: what arms look-ups, and by how much they are known to lag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from welkin_async import ConnectError, PermissionDeniedError
+from welkin_async.bulk.proof import Proof, ProofError, Standing
+from welkin_async.bulk.wall import WallClock
+from welkin_async.errors import RequestLine
+
+LINE = RequestLine("GET", "/{tenant}", "cdts.list")
+
+
+class Listed:
+    """Keys as records, and listings by script: a sequence of keys, or an error."""
+
+    field = "external_id"
+
+    def __init__(self, *script: Sequence[str] | Exception | None) -> None:
+        self.script = list(script)
+        self.since: list[float] = []
+
+    def key_of(self, record: Any) -> str | None:
+        return str(record)
+
+    async def listing(self, group: str, since: float) -> Sequence[Any] | None:
+        self.since.append(since)
+        found = self.script.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class There:
+    def __init__(self, *down: bool) -> None:
+        self.answers = list(down)
+
+    async def down(self) -> bool:
+        return self.answers.pop(0)
+
+    def reached(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("welkin_async.bulk.proof._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("welkin_async.bulk.proof._LONGEST", 0.01)
+
+
+def proof(listed: Any, patience: float = 1.0) -> Proof:
+    return Proof(listed, "external_id", patience, WallClock())
+
+
+async def test_the_first_record_that_is_created_proves_the_key() -> None:
+    proved = proof(Listed([], None, ["other"], ["k"]))
+    assert proved.begin("k", "p", "k")
+    assert (proved.armed, proved.standing) == (False, Standing.PROVING)
+    await proved.wait()
+    assert proved.armed
+    assert proved.settle >= 3.0 * 0.001
+
+
+async def test_a_key_that_is_not_given_back_proves_nothing() -> None:
+    proved = proof(Listed())
+    assert not proved.begin("other", "p", "k")
+    assert proved.standing is Standing.FAILED
+    assert isinstance(proved.error, ProofError)
+
+
+async def test_another_rows_key_does_not_cut_the_measuring_short() -> None:
+    proved = proof(Listed([], ["k"]))
+    proved.begin("k", "p", "k")
+    proved.confirm()
+    states = [(proved.armed, proved.measured)]  # by how much look-ups lag is not known yet
+    await proved.wait()
+    states.append((proved.armed, proved.measured))
+    assert states == [(False, False), (True, True)]
+
+
+async def test_what_another_row_has_armed_is_measured_by_the_first_record_all_the_same() -> None:
+    proved = proof(Listed([], ["k"]), patience=60.0)
+    proved.confirm(within=2.0)
+    states = [(proved.armed, proved.measured, proved.settle)]
+    proved.begin("k", "p", "k")
+    states.append((proved.armed, proved.measured, proved.settle))
+    await proved.wait()
+    assert states == [(True, False, 6.0), (False, False, 6.0)]
+    assert proved.armed
+    assert proved.settle < 6.0
+
+
+def test_how_long_a_row_was_out_bounds_the_settle_time_only_so_far() -> None:
+    proved = proof(Listed(), patience=60.0)
+    proved.confirm(within=600.0)
+    assert proved.settle == 60.0
+
+
+async def test_time_in_which_the_server_is_not_there_does_not_count() -> None:
+    lost = ConnectError("no connection", request=LINE)
+    listed = Listed(*[lost] * 20, ["k"])
+    proved = proof(listed, patience=0.005)
+    proved.server = There(*[True] * 20)
+    proved.begin("k", "p", "k")
+    await proved.wait()
+    assert proved.armed
+    assert proved.found_after is not None
+    assert proved.found_after < 0.1  # of the pauses, which took longer, the last one counts
+
+
+@pytest.mark.parametrize("found", [[], None, PermissionDeniedError("no", request=LINE, status=403)])
+async def test_look_ups_that_are_answered_and_do_not_find_it_fail_the_proof(found: Any) -> None:
+    proved = proof(Listed(*[found] * 100), patience=0.005)
+    proved.begin("k", "p", "k")
+    await proved.wait()
+    assert proved.standing is Standing.FAILED
+
+
+class Clocks:
+    def __init__(self) -> None:
+        self.system = 1000.0
+        self.monotonic = 50.0
+
+    def clock(self) -> WallClock:
+        return WallClock(lambda: self.system, lambda: self.monotonic)
+
+    def go(self, seconds: float, step: float = 0.0) -> None:
+        self.monotonic += seconds
+        self.system += seconds + step
+
+
+def test_a_clock_that_is_set_forward_does_not_make_look_ups_miss_what_is_there() -> None:
+    clocks = Clocks()
+    clock = clocks.clock()
+    clocks.go(10.0, step=7200.0)
+    assert clock.now() == 1010.0
+    assert clock.at(55.0) == 1005.0
+
+
+def test_a_clock_that_is_set_back_is_followed() -> None:
+    clocks = Clocks()
+    clock = clocks.clock()
+    clocks.go(10.0, step=-600.0)
+    assert clock.now() == 410.0
+    clocks.go(10.0, step=600.0)
+    assert clock.now() == 420.0
