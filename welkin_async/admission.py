@@ -43,16 +43,18 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._over: Callable[[], Exception] | None = None
 
-    def try_enter(self) -> int:
+    def try_enter(self, now: float) -> int:
         """Let a request out at once if nobody waits and the limiter agrees.
+
+        Args:
+            now: Monotonic seconds.
 
         Returns:
             Its ticket, or 0 where it must wait.
         """
         if self._waiters:
             return 0
-        now = self._clock()
-        return self.limiter.take(now) if self.limiter.wait(now) <= 0.0 else 0
+        return self.limiter.try_take(now)
 
     async def enter(self, deadline: float) -> int:
         """Wait for the way to be clear.

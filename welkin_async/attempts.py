@@ -64,7 +64,6 @@ class Ending:
         verdict: What it means.
         reason: What went wrong, in words free of data.
         reply: The answer as it came off the wire, or None.
-        data: The parsed JSON of a 2xx.
         retry_after: Seconds the answer asks to wait, or None.
         token: The token it was made with.
     """
@@ -72,7 +71,6 @@ class Ending:
     verdict: Verdict
     reason: str = ""
     reply: Reply | None = attrs.field(default=None, repr=False)
-    data: JSON = attrs.field(default=None, repr=False)
     retry_after: float | None = None
     token: Token | None = None
 
@@ -82,37 +80,43 @@ class Ending:
         return None if self.reply is None else self.reply.status
 
 
-def understand(codec: Codec, shape: Shape, outcome: Ending) -> None:
-    """Parse the body of a 2xx; one that is not what the operation answers with leaves the outcome unknown.
+class UnreadableError(ValueError):
+    """The body of a 2xx is not what the operation answers with; the text says how, free of data."""
+
+
+def understand(codec: Codec, shape: Shape, body: bytes) -> JSON:
+    """Parse the body of a 2xx.
 
     Args:
         codec: Reads JSON.
         shape: What a readable answer is.
-        outcome: The ending, whose data or verdict is set.
+        body: The body.
+
+    Returns:
+        What it holds; None where the operation answers with nothing that is kept.
+
+    Raises:
+        UnreadableError: it is not readable.
     """
-    assert outcome.reply is not None
-    body = outcome.reply.body
     if shape is Shape.NOTHING or shape is Shape.BYTES:
-        return
-    if not body.strip():
-        if shape is not Shape.ANY:
-            outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the answer's body is empty"
-        return
+        return None
     try:
         data = codec.loads(body)
     except ValueError:
-        outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the answer's body is not JSON"
-        return
+        if body.strip():
+            raise UnreadableError("the answer's body is not JSON") from None
+        if shape is Shape.ANY:
+            return None
+        raise UnreadableError("the answer's body is empty") from None
     if shape is Shape.RECORD:
-        fits = isinstance(data, dict) and isinstance(data.get("id"), str)
+        fits = type(data) is dict and type(data.get("id")) is str
     elif shape is Shape.OBJECT:
-        fits = isinstance(data, dict)
+        fits = type(data) is dict
     else:
-        fits = shape is Shape.ANY or isinstance(data, list)
-    if fits:
-        outcome.data = data
-    else:
-        outcome.verdict, outcome.reason = Verdict.UNKNOWN, f"the answer's body is not {shape.value}"
+        fits = shape is Shape.ANY or type(data) is list
+    if not fits:
+        raise UnreadableError(f"the answer's body is not {shape.value}")
+    return data
 
 
 class Observer:
@@ -127,6 +131,10 @@ class Observer:
         self._on_attempt = on_attempt
         self._clock = clock
 
+    def listens(self) -> bool:
+        """Tell whether anybody wants to know."""
+        return self._on_attempt is not None or _log.isEnabledFor(logging.DEBUG)
+
     def tell(self, line: RequestLine, number: int, outcome: Ending, started: float, sent: int) -> None:
         """Tell of one attempt.
 
@@ -137,7 +145,7 @@ class Observer:
             started: When it was sent, on the clock.
             sent: Bytes of the request's body.
         """
-        if self._on_attempt is None and not _log.isEnabledFor(logging.DEBUG):
+        if not self.listens():
             return
         seconds = self._clock() - started
         verdict = outcome.verdict.value

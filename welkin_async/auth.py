@@ -214,12 +214,17 @@ class TokenCache:
         self._closed = False
         self.requests = 0
 
-    def current(self) -> Token | None:
-        """Return a token that can be used now, starting a background refresh where one is due; else None."""
+    def current(self, now: float | None = None) -> Token | None:
+        """Return a token that can be used now, starting a background refresh where one is due; else None.
+
+        Args:
+            now: Monotonic seconds, where the caller has just asked the clock.
+        """
         token = self._token
         if token is None:
             return None
-        now = self._clock()
+        if now is None:
+            now = self._clock()
         if now >= token.refresh_at:
             if now >= token.expires_at:
                 return None

@@ -30,6 +30,7 @@ JSON = Any
 """A parsed JSON value: dict, list, str, int, float, bool or None."""
 
 _ATOMS = frozenset({str, bool, type(None)})
+_FLAT = frozenset({str, int, bool, type(None)})
 _DEEPEST = 100
 _SMALLEST_INT, _GREATEST_INT = -(2**63), 2**64 - 1
 
@@ -201,11 +202,14 @@ class Codec:
         name: ``json`` or ``orjson``.
         dumps: Encodes what `plain` returned; raises ValueError or TypeError on a lone surrogate.
         loads: Decodes bytes; raises ValueError on anything that is not JSON.
+        dumps_flat: Encodes an object of text, integers, booleans and nulls as it stands; raises ValueError or TypeError
+            where it could not be sent so. None where the library lets through what cannot be sent.
     """
 
     name: str
     dumps: Callable[[JSON], bytes]
     loads: Callable[[bytes], JSON]
+    dumps_flat: Callable[[Any], bytes] | None = None
 
     def encode(self, value: object) -> bytes:
         """Encode any sendable value.
@@ -219,6 +223,11 @@ class Codec:
         Raises:
             InvalidInputError: the value cannot be sent without being changed.
         """
+        if self.dumps_flat is not None and type(value) is dict and _FLAT.issuperset(map(type, value.values())):
+            try:
+                return self.dumps_flat(value)
+            except (ValueError, TypeError):
+                pass  # found again below, and named
         ready = plain(value)
         try:
             return self.dumps(ready)
@@ -289,4 +298,4 @@ def best_codec() -> Codec:
     def orjson_dumps(value: JSON) -> bytes:
         return dumps(value, in_pythons_form)
 
-    return Codec("orjson", orjson_dumps, orjson.loads)
+    return Codec("orjson", orjson_dumps, orjson.loads, dumps)

@@ -14,6 +14,7 @@ from yarl import URL
 from welkin_async._version import __version__
 from welkin_async.request import Streamed, StreamError
 from welkin_async.settings import Settings, checked_proxy
+from welkin_async.watchdog import Watchdog
 
 __all__ = ["Pool", "Reply", "socket_allowance"]
 
@@ -21,6 +22,8 @@ _CONNECT = 10.0  # seconds at most for a connection, DNS and TLS included
 _KEEP_ALIVE = 45.0  # seconds; below the 60 after which a load balancer of AWS drops an idle connection
 _DNS_CACHE = 60  # seconds
 _CHUNK = 1 << 18  # bytes of a streamed body at a time
+_CONNECT_SHARE = 0.8  # of an attempt's timeout, the most that making a connection may take
+_BODY_SHARE = 2.0  # how many times an attempt's timeout the rest of an answer may take that has begun
 
 
 class Reply(NamedTuple):
@@ -42,6 +45,7 @@ class Pool:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._loop = asyncio.get_running_loop()
         connector = aiohttp.TCPConnector(
             limit=0,  # waiting is the limiter's affair: in here it would count against the attempt's timeout
             keepalive_timeout=_KEEP_ALIVE,
@@ -58,10 +62,11 @@ class Pool:
         # aiohttp sends GET, PUT and DELETE a second time by itself when a kept-alive connection turns out dead. There
         # is one retry layer, and it is not that one.
         self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
+        self._watchdog = Watchdog(self._loop)
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def exchange(
-        self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], timeout: float
+        self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], timeout: float, started: float
     ) -> Reply:
         """Send one request and read its whole answer.
 
@@ -70,7 +75,8 @@ class Pool:
             url: The URL, percent-encoded already.
             body: The bytes to send, or None.
             headers: Headers beside the session's own.
-            timeout: Seconds to wait for each part of the answer.
+            timeout: Seconds until the answer begins; one that has begun may take twice as long for the rest.
+            started: The moment, on the loop's clock.
 
         Returns:
             Status, headers and body; redirects are not followed, because the token must not travel.
@@ -79,15 +85,31 @@ class Pool:
             aiohttp.ClientError: see `retries.judge_error`.
             asyncio.TimeoutError: likewise.
         """
-        response = await self._session.request(
-            method,
-            url,
-            data=body,
-            headers=headers,
-            timeout=self._timeouts.get(timeout) or self._timeout(timeout),
-            allow_redirects=False,
-        )
-        return Reply(response.status, response.headers, await response.read())
+        task = asyncio.current_task()
+        assert task is not None
+        watchdog = self._watchdog
+        watchdog.watch(task, started + timeout)
+        try:
+            response = await self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=self._timeouts.get(timeout) or self._timeout(timeout),
+                allow_redirects=False,
+            )
+            if not response.content.is_eof():
+                watchdog.watch(task, self._loop.time() + _BODY_SHARE * timeout)
+            reply = Reply(response.status, response.headers, await response.read())
+        except asyncio.CancelledError:
+            if watchdog.leave(task):
+                raise TimeoutError from None
+            raise
+        except BaseException:
+            watchdog.leave(task)
+            raise
+        watchdog.leave(task)
+        return reply
 
     async def transfer(
         self, method: str, url: URL, stream: Streamed, headers: CIMultiDict[str], timeout: float
@@ -144,17 +166,17 @@ class Pool:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._watchdog.close()
         await self._session.close()
 
     def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
-        connect = min(_CONNECT, seconds)
-        made = aiohttp.ClientTimeout(
-            connect=connect,
-            sock_connect=connect,
-            sock_read=seconds,
-            # Above the sum of the others, so that it ends only an answer that trickles; it gives a bare TimeoutError.
-            total=connect + 3 * seconds,
-        )
+        """Return aiohttp's timeouts: for making a connection alone, the watchdog has the rest.
+
+        A connection that is not made must be known as such, that is, before the watchdog ends the attempt; above five
+        seconds aiohttp rounds up to the next whole one.
+        """
+        connect = min(_CONNECT, _CONNECT_SHARE * seconds)
+        made = aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect)
         if len(self._timeouts) < 64:
             self._timeouts[seconds] = made
         return made

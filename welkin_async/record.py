@@ -1,9 +1,10 @@
 """Records: attrs classes over the JSON they were read from.
 
 A record keeps the mapping the server sent and turns a field into its Python type when the field is first read; the
-result is then stored in the field's slot, so a second read costs what any attribute costs. Walking a million records
-and reading two fields of each therefore pays for two fields, unknown keys survive, absent and null stay apart, and
-`to_wire` gives back what was received.
+result is then stored in the field's slot, so a second read costs what any attribute costs. Text, integers and booleans
+are what they are on the wire: they are read from the mapping each time, which costs less than storing them. Walking a
+million records and reading two fields of each therefore pays for two fields, unknown keys survive, absent and null
+stay apart, and `to_wire` gives back what was received.
 
 A record built from keyword arguments holds exactly the fields that were given; an explicit None is sent as null.
 """
@@ -11,20 +12,17 @@ A record built from keyword arguments holds exactly the fields that were given; 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, time
-from functools import cache
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, dataclass_transform, get_type_hints
 
 import attrs
 
 from welkin_async.codec import JSON, plain
+from welkin_async.decoding import decoder_of
 from welkin_async.errors import DecodeError, InvalidInputError, RequestLine, WelkinError
-from welkin_async.times import parse_date, parse_datetime, parse_time
 
 if TYPE_CHECKING:
-    from cattrs import Converter
-
     from welkin_async.request import Answer
 
 __all__ = ["Record", "answer_of", "field_names", "record", "to_wire", "wire"]
@@ -49,6 +47,7 @@ _BY_HAND: Any = object()  # in place of an answer, in a record made by keywords:
 
 class _Field(NamedTuple):
     name: str
+    slot: types.MemberDescriptorType
     wire_name: str
     inside: str | None
     required: bool
@@ -71,7 +70,53 @@ def wire(name: str, *, inside: str | None = None, required: bool = False) -> Any
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def record(cls: type[R]) -> type[R]:
     """Make a class of `wire` fields an attrs class: frozen, slotted, keyword-only."""
-    return attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)(cls)
+    made = attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)(cls)
+    own = made.__dict__
+    for attribute in attrs.fields(made):
+        # Annotations are text here: working types out for every class would cost each start of a program.
+        kind, optional, _ = str(attribute.type).partition(" | None")
+        if kind in _SCALARS and "wire" in attribute.metadata and attribute.name in own:
+            slot = own[attribute.name]
+            setattr(made, attribute.name, _scalar(attribute, slot, _SCALARS[kind], optional=bool(optional)))
+    return made
+
+
+_SCALARS: Mapping[str, type] = {"str": str, "int": int, "bool": bool}
+
+
+def _scalar(attribute: Any, slot: types.MemberDescriptorType, kind: type, *, optional: bool) -> property:
+    """Make the property that reads a field of JSON's own types from the mapping; all but the plain case goes on."""
+    name, key, inside = attribute.name, attribute.metadata["wire"], attribute.metadata["inside"]
+
+    def read(self: Record) -> Any:
+        try:
+            value = self._raw[key]
+        except (KeyError, TypeError):
+            value = _ABSENT
+        return value if type(value) is kind or (value is None and optional) else _read_slow(self, name, slot)
+
+    def read_inside(self: Record) -> Any:
+        try:
+            value = self._raw[inside][key]
+        except (KeyError, TypeError):
+            value = _ABSENT
+        return value if type(value) is kind or (value is None and optional) else _read_slow(self, name, slot)
+
+    made = property(read if inside is None else read_inside, slot.__set__, slot.__delete__)
+    _slots[made] = slot
+    return made
+
+
+_slots: dict[property, types.MemberDescriptorType] = {}
+
+
+def _read_slow(self: Record, name: str, slot: types.MemberDescriptorType) -> Any:
+    """Read what was given by keyword, or else find out what is wrong with what was received."""
+    try:
+        return slot.__get__(self)
+    except AttributeError:
+        pass  # left first: an error raised in here would show this one as its context
+    return _read(self._raw, _fields(type(self))[name], self._answer)
 
 
 @attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)
@@ -86,9 +131,9 @@ class Record:
         received = self._raw if isinstance(self._raw, Mapping) else None
         raw: dict[str, JSON] = dict(received or {})
         for field in _fields(type(self)).values():
-            value = getattr(self, field.name)
+            value = field.slot.__get__(self)
             if value is _ABSENT:
-                object.__delattr__(self, field.name)
+                field.slot.__delete__(self)
                 continue
             if received is not None and value == _read(received, field, self._answer):
                 continue
@@ -118,8 +163,8 @@ class Record:
             answer: The answer it came in, for `answer_of` and for error texts.
         """
         self = _new(cls)
-        _set(self, "_raw", raw)
-        _set(self, "_answer", answer)
+        _set_raw(self, raw)
+        _set_answer(self, answer)
         return self
 
     @property
@@ -144,6 +189,11 @@ class Record:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).from_wire, (dict(self._raw),)
+
+
+# The slots' own setters: a frozen class has no other way in, and `object.__setattr__` takes half as long again.
+_set_raw: Callable[[Record, Any], None] = vars(Record)["_raw"].__set__
+_set_answer: Callable[[Record, Any], None] = vars(Record)["_answer"].__set__
 
 
 def to_wire(record: Record) -> dict[str, JSON]:
@@ -279,117 +329,27 @@ def _fields(cls: type[Record]) -> Mapping[str, _Field]:
 def _compile(cls: type[Record]) -> Mapping[str, _Field]:
     """Work out names, places and decoders, once for each class."""
     hints = get_type_hints(cls, localns={})  # not the class: a field called `date` would hide the type
-    structure = _converter().get_structure_hook
     fields = {}
     for attribute in attrs.fields(cls):
         if "wire" not in attribute.metadata:
             continue
         hint = hints[attribute.name]
+        descriptor = getattr(cls, attribute.name)
         fields[attribute.name] = _Field(
             name=attribute.name,
+            slot=_slots[descriptor] if isinstance(descriptor, property) else descriptor,
             wire_name=attribute.metadata["wire"],
             inside=attribute.metadata["inside"],
             required=attribute.metadata["required"],
             type_name=_type_name(hint),
             is_date=date in (hint, *getattr(hint, "__args__", ())),
-            decode=_bound(structure(hint), hint),
+            decode=decoder_of(hint),
         )
     return fields
 
 
-def _bound(hook: Callable[[Any, Any], Any], hint: Any) -> Callable[[JSON], Any]:
-    """Bind a structure hook to its type, and let null through where the type allows it."""
-    return lambda value: hook(value, hint)
-
-
 def _type_name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-
-
-@cache
-def _converter() -> Converter:
-    """Build the one converter. JSON's types are taken as they are: no number is made of text, nor text of a number."""
-    from cattrs import Converter
-
-    converter = Converter(detailed_validation=False)
-    for kind in (str, bool):
-        converter.register_structure_hook(kind, _exactly(kind))
-    converter.register_structure_hook(int, _integer)
-    converter.register_structure_hook(float, _number)
-    converter.register_structure_hook(datetime, _from_text(parse_datetime))
-    converter.register_structure_hook(date, _from_text(parse_date))
-    converter.register_structure_hook(time, _from_text(parse_time))
-    converter.register_structure_hook_func(_is_record, _nested)
-    converter.register_structure_hook_func(_is_mapping, _mapping)
-    converter.register_structure_hook_factory(_is_tuple, lambda kind: _array(converter, kind))
-    return converter
-
-
-def _exactly(kind: type) -> Callable[[Any, Any], Any]:
-    def take(value: Any, _: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError
-        return value
-
-    return take
-
-
-def _integer(value: Any, _: Any) -> int:
-    if type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _number(value: Any, _: Any) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _from_text(parse: Callable[[str], Any]) -> Callable[[Any, Any], Any]:
-    def take(value: Any, _: Any) -> Any:
-        if type(value) is not str:
-            raise TypeError
-        return parse(value)
-
-    return take
-
-
-def _is_record(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Record)
-
-
-def _nested(value: Any, kind: type[Record]) -> Record:
-    if not isinstance(value, dict):
-        raise TypeError
-    return kind.from_wire(value)
-
-
-def _is_tuple(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is tuple
-
-
-def _array(converter: Converter, kind: Any) -> Callable[[Any, Any], Any]:
-    """Take an array alone: text and objects can be iterated over too, and would become tuples of letters and keys."""
-    item = kind.__args__[0]
-    structure = _bound(converter.get_structure_hook(item), item)
-
-    def take(value: Any, _: Any) -> tuple[Any, ...]:
-        if type(value) is not list:
-            raise TypeError
-        return tuple([structure(part) for part in value])
-
-    return take
-
-
-def _is_mapping(kind: Any) -> bool:
-    return getattr(kind, "__origin__", None) is Mapping
-
-
-def _mapping(value: Any, _: Any) -> Mapping[str, JSON]:
-    if not isinstance(value, dict):
-        raise TypeError
-    return types.MappingProxyType(value)
 
 
 def wire_body(cls: type[Record], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -424,9 +384,23 @@ def _refuse_datetime(field: _Field, value: object) -> None:
         raise InvalidInputError("a datetime where a date is wanted; give its date()", (field.name,))
 
 
-def iter_records(cls: type[R], items: list[JSON], answer: Answer) -> Iterator[R]:
-    """Wrap each object of a list; an element that is not an object is a `DecodeError`."""
-    for index, item in enumerate(items):
-        if not isinstance(item, dict):
-            raise decode_error(f"element {index} of the page is not an object", answer)
-        yield cls.from_wire(item, answer)
+def records_of(cls: type[R], items: list[JSON], answer: Answer) -> tuple[R, ...]:
+    """Wrap each object of a list.
+
+    Args:
+        cls: The class of the records.
+        items: The list.
+        answer: The answer it came in.
+
+    Raises:
+        DecodeError: an element is not an object.
+    """
+    records = []
+    for item in items:
+        if type(item) is not dict:
+            raise decode_error(f"element {items.index(item)} of the page is not an object", answer)
+        made = _new(cls)
+        _set_raw(made, item)
+        _set_answer(made, answer)
+        records.append(made)
+    return tuple(records)

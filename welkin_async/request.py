@@ -32,6 +32,7 @@ __all__ = [
     "Streamed",
     "encode_query",
     "encode_segment",
+    "fill",
 ]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -93,13 +94,26 @@ class Operation:
         Raises:
             InvalidInputError: a parameter is missing.
         """
-        try:
-            return self.template.format_map(encoded)
-        except KeyError as error:
-            missing = str(error.args[0])
-        except (ValueError, IndexError, AttributeError):
-            raise InvalidInputError("a path template with braces around something other than a name") from None
-        raise InvalidInputError("a path parameter is missing", (missing,))
+        return fill(self.template, encoded)
+
+
+def fill(template: str, encoded: Mapping[str, str]) -> str:
+    """Fill a path's parameters in.
+
+    Args:
+        template: The path, its parameters in braces.
+        encoded: Each parameter as `encode_segment` returned it.
+
+    Raises:
+        InvalidInputError: a parameter is missing.
+    """
+    try:
+        return template.format_map(encoded)
+    except KeyError as error:
+        missing = str(error.args[0])
+    except (ValueError, IndexError, AttributeError):
+        raise InvalidInputError("a path template with braces around something other than a name") from None
+    raise InvalidInputError("a path parameter is missing", (missing,))
 
 
 class StreamError(Exception):
@@ -164,6 +178,8 @@ class Request:
         max_wait: How many seconds the server's throttling may hold it back; None for no bound.
         held: For how many seconds the server's throttling has held it back so far.
         attempts: How many requests went out on the wire so far.
+        failures: How many times it failed so far; being throttled, or asked for another token, is none.
+        renewed: Whether the present attempt is the one with a new token after a 401.
         on_wire: Whether one is out now.
         unknown: Whether an attempt ended unknown; then "not there" no longer means "never done".
         last: Set by a caller that is leaving: no attempt is begun after the present one.
@@ -178,17 +194,27 @@ class Request:
     max_wait: float | None = None
     held: float = 0.0
     attempts: int = 0
+    failures: int = 0
+    renewed: bool = False
     on_wire: bool = False
     unknown: bool = False
     last: bool = False
     stream: Streamed | None = None
+
+    def again(self, url: URL) -> Request:
+        """Return a request for the same with another URL, and no progress yet.
+
+        Args:
+            url: Where it goes, percent-encoded already.
+        """
+        return Request(self.operation, url, self.body, self.timeout, self.max_attempts, self.max_wait)
 
     def __repr__(self) -> str:
         """Show the template: the URL identifies a person."""
         return f"<Request {self.operation.method} {self.operation.template}>"
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.define(eq=False, repr=False)
 class Answer:
     """A successful answer of the server.
 

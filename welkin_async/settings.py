@@ -34,8 +34,8 @@ class Settings:
         api_client: The api client's name, ``WELKIN_API_CLIENT``.
         secret_key: Its secret, ``WELKIN_SECRET_KEY``; never shown.
         base_url: Scheme and host, without tenant; made from the environment where it is not given.
-        timeout: Seconds an attempt may wait for the server: for a connection (at most 10 of them), and for each part
-            of the answer.
+        timeout: Seconds until the answer to an attempt begins, the making of a connection included, which gets 10 at
+            most; an answer that has begun may take twice as long for the rest.
         max_attempts: How many attempts a call makes in all where they fail; throttled ones do not count.
         max_wait: Seconds the server's throttling may hold one call back; None for no bound.
         rate: Requests per second the session allows itself; None for no bound.

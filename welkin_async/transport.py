@@ -15,9 +15,9 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from welkin_async.admission import Admission, Held
-from welkin_async.attempts import Attempt, Ending, Observer, error_of, understand
+from welkin_async.attempts import Attempt, Ending, Observer, UnreadableError, error_of, understand
 from welkin_async.auth import CREATE_TOKEN, Token, TokenCache, token_life
-from welkin_async.codec import Codec
+from welkin_async.codec import JSON, Codec
 from welkin_async.errors import (
     AuthenticationError,
     RateLimitedError,
@@ -26,8 +26,8 @@ from welkin_async.errors import (
     TokenUnavailableError,
 )
 from welkin_async.limits import LONGEST_PAUSE, Limiter
-from welkin_async.pool import Pool, socket_allowance
-from welkin_async.request import Answer, Repeat, Request, Streamed, encode_segment
+from welkin_async.pool import Pool, Reply, socket_allowance
+from welkin_async.request import Answer, Repeat, Request, encode_segment
 from welkin_async.retries import Verdict, backoff, judge_error, judge_status, parse_retry_after
 from welkin_async.settings import Settings
 
@@ -91,37 +91,63 @@ class Transport:
             RequestError: see `errors` for which means what.
             SessionError: the session is closed, or belongs to another event loop.
         """
-        failures = 0
-        renewed = False
+        operation = request.operation
+        timeout = request.timeout or self.settings.timeout
         while True:
             self._check_usable()  # again, for a session that was closed during a back-off
+            started = self._clock()
+            token = self.tokens.current(started)
+            ticket = 0 if token is None else self._admission.try_enter(started)
+            if token is None or not ticket:
+                token, ticket = await self._admitted(request)
+                started = self._clock()
+            headers = self._headers(token, request.body)
+            request.attempts += 1
+            request.on_wire = True
+            outcome: Answer | Ending
+            reply: Reply | None = None
             try:
-                outcome = await self._attempt(request)
-            except TokenUnavailableError as error:
-                failures += 1
-                asked = min(error.retry_after or 0.0, LONGEST_PAUSE)
-                if request.last or failures >= self._most_attempts(request) or asked > self._patience(request):
-                    raise
-                request.held += asked
-                pause = asked + backoff(failures)
-            else:
-                verdict = outcome.verdict
-                if verdict is Verdict.DONE:
-                    return self._answer(request, outcome)
-                if verdict is Verdict.THROTTLED and not request.last:
-                    renewed = False
-                    continue  # the gate is closed; the queue in front of it is where to wait
-                if verdict is Verdict.UNAUTHORIZED and self._renew(request, outcome, renewed):
-                    renewed = True
-                    continue
-                if verdict is Verdict.REJECTED and self._gone(request, outcome):
-                    return self._answer(request, outcome)
-                failures += 1
-                if not self._repeatable(request, verdict, failures):
-                    raise self._error(request, outcome)
-                renewed = False
-                pause = backoff(failures)
-            await asyncio.sleep(pause)
+                try:
+                    if request.stream is None:
+                        reply = await self._pool.exchange(
+                            operation.method, request.url, request.body, headers, timeout, started
+                        )
+                    else:
+                        reply = await self._pool.transfer(
+                            operation.method, request.url, request.stream, headers, timeout
+                        )
+                    if 200 <= reply.status < 300:
+                        outcome = _answer(request, reply, understand(self.codec, operation.answer, reply.body))
+                        self.limiter.passed(ticket, started)
+                        if not token.proved:
+                            self.tokens.prove(token)
+                    else:
+                        outcome = _refusal(reply)
+                except UnreadableError as error:
+                    outcome = Ending(Verdict.UNKNOWN, str(error), reply)
+                except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                    outcome = self._failure(error)
+                if not isinstance(outcome, Answer):
+                    outcome.token = token
+                    self._report(request, token, ticket, outcome)
+            except BaseException:
+                request.unknown = True  # a caller's cancellation says nothing about what the server did
+                cut_off = Ending(Verdict.UNKNOWN, "the call was cancelled")
+                self._observer.tell(operation.line, request.attempts, cut_off, started, _size(request))
+                raise
+            finally:
+                request.on_wire = False
+                self._admission.leave(ticket)
+            if self._observer.listens():
+                ending = outcome if isinstance(outcome, Ending) else Ending(Verdict.DONE, "", reply)
+                self._observer.tell(operation.line, request.attempts, ending, started, _size(request))
+            if isinstance(outcome, Answer):
+                return outcome
+            if reply is not None and self._gone(request, reply):
+                return _answer(request, reply, None)
+            pause = self._pause(request, outcome)
+            if pause:
+                await asyncio.sleep(pause)
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -151,75 +177,70 @@ class Transport:
             retry_after=retry_after,
         )
 
-    def _most_attempts(self, request: Request) -> int:
-        return request.max_attempts or self.settings.max_attempts
+    def _last(self, request: Request) -> bool:
+        """Tell whether no further attempt may be made after so many failures."""
+        return request.last or request.failures >= (request.max_attempts or self.settings.max_attempts)
 
-    def _repeatable(self, request: Request, verdict: Verdict, failures: int) -> bool:
+    def _repeatable(self, request: Request, verdict: Verdict) -> bool:
         """Decide whether another attempt is allowed after a failure."""
-        if request.last or failures >= self._most_attempts(request) or self._closed:
+        if self._last(request) or self._closed:
             return False
         if verdict is Verdict.NOT_SENT:
             return True
         return verdict is Verdict.UNKNOWN and request.operation.repeat is Repeat.SAFE
 
-    def _renew(self, request: Request, outcome: Ending, renewed: bool) -> bool:
+    def _renew(self, request: Request, outcome: Ending) -> bool:
         """Drop a refused token so that the next attempt fetches another; once, and never one that was not yet good."""
         token = outcome.token
-        if renewed or request.last or token is None or not token.proved:
+        if request.renewed or request.last or token is None or not token.proved:
             return False
         self.tokens.invalidate(token)
         return True
 
     @staticmethod
-    def _gone(request: Request, outcome: Ending) -> bool:
+    def _gone(request: Request, reply: Reply) -> bool:
         """Tell whether a repeated DELETE met the 404 that its lost first attempt brought about."""
-        return request.unknown and outcome.status == 404 and request.operation.method == "DELETE"
+        return request.unknown and reply.status == 404 and request.operation.method == "DELETE"
 
-    @staticmethod
-    def _answer(request: Request, outcome: Ending) -> Answer:
-        reply = outcome.reply
-        assert reply is not None
-        return Answer(reply.status, reply.headers, outcome.data, request.attempts, request.operation.line)
-
-    async def _attempt(self, request: Request) -> Ending:
-        """Make one request on the wire as soon as token and gate allow, and judge how it ended."""
+    async def _admitted(self, request: Request) -> tuple[Token, int]:
+        """Wait for a token, then at the gate; return token and ticket."""
         while True:
-            token = self.tokens.current() or await self.tokens.get()
-            ticket = self._admission.try_enter()
-            if ticket:
-                break
-            ticket = await self._enter(request)
-            now_current = self.tokens.current()
-            if now_current is not None:
-                token = now_current
-                break
-            self._admission.leave(ticket)  # it ended while the request waited at the gate
-        request.attempts += 1
-        request.on_wire = True
-        started = self._clock()
-        try:
-            outcome = await self._exchange(
-                request.operation.method,
-                request.url,
-                request.body,
-                self._headers(token, request.body),
-                request.timeout or self.settings.timeout,
-                request.stream,
-            )
-            outcome.token = token
-            if outcome.verdict is Verdict.DONE:
-                understand(self.codec, request.operation.answer, outcome)
-            self._report(request, token, ticket, outcome)
-        except BaseException:
-            request.unknown = True  # a caller's cancellation says nothing about what the server did
-            cut_off = Ending(Verdict.UNKNOWN, "the call was cancelled")
-            self._observer.tell(request.operation.line, request.attempts, cut_off, started, _size(request))
-            raise
-        finally:
-            request.on_wire = False
-            self._admission.leave(ticket)
-        self._observer.tell(request.operation.line, request.attempts, outcome, started, _size(request))
-        return outcome
+            try:
+                await self.tokens.get()
+            except TokenUnavailableError as error:
+                request.failures += 1
+                asked = min(error.retry_after or 0.0, LONGEST_PAUSE)
+                if self._last(request) or asked > self._patience(request):
+                    raise
+                request.held += asked
+            else:
+                ticket = self._admission.try_enter(self._clock()) or await self._enter(request)
+                token = self.tokens.current()
+                if token is not None:
+                    return token, ticket
+                self._admission.leave(ticket)  # it ended while the request waited at the gate
+                continue
+            await asyncio.sleep(asked + backoff(request.failures))
+            self._check_usable()
+
+    def _pause(self, request: Request, outcome: Ending) -> float:
+        """Return how many seconds to wait before the next attempt.
+
+        Raises:
+            RequestError: there is none.
+        """
+        verdict = outcome.verdict
+        if verdict is Verdict.THROTTLED and not request.last:
+            request.renewed = False
+            return 0.0  # the gate is closed; the queue in front of it is where to wait
+        if verdict is Verdict.UNAUTHORIZED and self._renew(request, outcome):
+            request.renewed = True
+            return 0.0
+        request.failures += 1
+        if not self._repeatable(request, verdict):
+            raise self._error(request, outcome)
+        request.renewed = False
+        return backoff(request.failures)
 
     def _headers(self, token: Token, body: bytes | None) -> CIMultiDict[str]:
         """Return the headers that go with a token, made once for each."""
@@ -230,34 +251,14 @@ class Transport:
             self._headers_of = token
         return self._bare_headers if body is None else self._body_headers
 
-    async def _exchange(
-        self,
-        method: str,
-        url: URL,
-        body: bytes | None,
-        headers: CIMultiDict[str],
-        timeout: float,
-        stream: Streamed | None = None,
-    ) -> Ending:
-        """Exchange once and judge by exception and status; the body is read but not yet understood."""
-        try:
-            if stream is None:
-                reply = await self._pool.exchange(method, url, body, headers, timeout)
-            else:
-                reply = await self._pool.transfer(method, url, stream, headers, timeout)
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            if self._closed:
-                return Ending(Verdict.UNKNOWN, "the session was closed while the request was out")
-            if isinstance(error, RuntimeError):
-                raise
-            verdict, reason = judge_error(error)
-            return Ending(verdict, reason)
-        status = reply.status
-        if 200 <= status < 300:
-            return Ending(Verdict.DONE, "", reply)
-        retry_after = parse_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
-        verdict = judge_status(status, retry_after=retry_after)
-        return Ending(verdict, f"the server answered {status}", reply, None, retry_after)
+    def _failure(self, error: Exception) -> Ending:
+        """Judge an exchange that brought no whole answer."""
+        if self._closed:
+            return Ending(Verdict.UNKNOWN, "the session was closed while the request was out")
+        if isinstance(error, RuntimeError):
+            raise error
+        verdict, reason = judge_error(error)
+        return Ending(verdict, reason)
 
     def _report(self, request: Request, token: Token, ticket: int, outcome: Ending) -> None:
         """Tell the limiter and the token how it went."""
@@ -270,7 +271,7 @@ class Transport:
             self.limiter.passed(ticket, now)
         if verdict is Verdict.UNKNOWN:
             request.unknown = True
-        elif not token.proved and (verdict is Verdict.DONE or (outcome.status or 0) >= 400) and outcome.status != 401:
+        elif not token.proved and (outcome.status or 0) >= 400 and outcome.status != 401:
             self.tokens.prove(token)  # whoever is told that a record is not there has been let in
 
     def _error(self, request: Request, outcome: Ending) -> RequestError | SessionError:
@@ -290,19 +291,26 @@ class Transport:
         line = CREATE_TOKEN.line
         body = self.codec.encode({"secret": self.settings.secret_key})
         started = self._clock()
-        headers: CIMultiDict[str] = CIMultiDict({_CONTENT_TYPE: "application/json"})
         timeout = min(self.settings.timeout, _TOKEN_TIMEOUT)
-        outcome = await self._exchange(CREATE_TOKEN.method, self._token_url, body, headers, timeout)
-        if outcome.verdict is Verdict.DONE:
-            understand(self.codec, CREATE_TOKEN.answer, outcome)
+        outcome: Ending
+        value = None
+        try:
+            headers: CIMultiDict[str] = CIMultiDict({_CONTENT_TYPE: "application/json"})
+            reply = await self._pool.exchange(CREATE_TOKEN.method, self._token_url, body, headers, timeout, started)
+            if 200 <= reply.status < 300:
+                outcome = Ending(Verdict.DONE, "the answer holds no token", reply)
+                value = understand(self.codec, CREATE_TOKEN.answer, reply.body).get("token")
+            else:
+                outcome = _refusal(reply)
+        except UnreadableError as error:
+            outcome = Ending(Verdict.UNKNOWN, str(error), reply)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            outcome = self._failure(error)
         self._observer.tell(line, 1, outcome, started, len(body))
+        if isinstance(value, str) and value.isascii() and value.isprintable() and value:
+            life = token_life(value, reply.headers.get("Date"))
+            return Token(value, received_at=self._clock(), life=life)
         status = outcome.status
-        if outcome.verdict is Verdict.DONE and outcome.reply is not None:
-            value = outcome.data.get("token")
-            if isinstance(value, str) and value.isascii() and value.isprintable() and value:
-                life = token_life(value, outcome.reply.headers.get("Date"))
-                return Token(value, received_at=self._clock(), life=life)
-            outcome.reason = "the answer holds no token"
         # The body of a token call is not kept: whatever it is, it is about credentials.
         if status in (400, 401, 403, 404):
             raise AuthenticationError(f"the server refused the credentials ({status})", request=line, status=status)
@@ -313,6 +321,17 @@ class Transport:
             attempts=1,
             retry_after=outcome.retry_after,
         )
+
+
+def _answer(request: Request, reply: Reply, data: JSON) -> Answer:
+    return Answer(reply.status, reply.headers, data, request.attempts, request.operation.line)
+
+
+def _refusal(reply: Reply) -> Ending:
+    """Judge an answer other than 2xx by its status."""
+    retry_after = parse_retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+    verdict = judge_status(reply.status, retry_after=retry_after)
+    return Ending(verdict, f"the server answered {reply.status}", reply, retry_after)
 
 
 def _size(request: Request) -> int:

@@ -18,7 +18,7 @@ from welkin_async.codec import JSON
 from welkin_async.errors import PagingError
 from welkin_async.page import Page
 from welkin_async.page_styles import CursorWalk, PageStyle, Stated, TokenWalk, Walk
-from welkin_async.record import Record, decode_error, iter_records
+from welkin_async.record import Record, decode_error, records_of
 from welkin_async.request import Answer
 
 __all__ = ["FetchFollowed", "FetchNumbered", "FollowedPages", "Items", "NumberedPages", "Pages", "read_page"]
@@ -164,7 +164,7 @@ class NumberedPages(Pages[R]):
         more = _named(found, self._walk.feed, stated)
         self._end = stated.total_pages or 0
         self._largest = max(self._largest, len(stated.items))
-        items = tuple(iter_records(self._record, stated.items, found))
+        items = records_of(self._record, stated.items, found)
         return Page(items, number, stated.total_elements, stated.total_pages, not more, found)
 
     def _look_ahead(self, number: int) -> None:
@@ -237,7 +237,7 @@ class FollowedPages(Pages[R]):
         if fed is None:
             raise decode_error("the answer is not a page of the documented form", answer)
         items, more = fed
-        return Page(tuple(iter_records(self._record, items, answer)), number, None, None, not more, answer, walk.cursor)
+        return Page(records_of(self._record, items, answer), number, None, None, not more, answer, walk.cursor)
 
     def _began(self) -> str | None:
         return self._from

@@ -28,7 +28,8 @@ class Side:
 
 SIDES = {
     "hand": Side("aiohttp by hand, json", "by_hand"),
-    "hand-speed": Side("aiohttp by hand, uvloop + orjson, tuned", "tuned", ("uvloop", "orjson"), speed=True),
+    "hand-speed": Side("aiohttp by hand, uvloop + orjson", "by_hand", ("uvloop", "orjson"), speed=True),
+    "hand-tuned": Side("the same, tuned throughout", "tuned", ("uvloop", "orjson"), speed=True),
     "sdk": Side("welkin_async", "sdk"),
     "sdk-speed": Side("welkin_async[speed]", "sdk", ("uvloop", "orjson"), speed=True),
     "peer": Side("welkin (sync), serial", "peer", ("welkin", "requests"), share=0.1),

@@ -1,8 +1,12 @@
-"""The loop a good engineer writes on aiohttp: one session, N workers over one iterator, json in and out."""
+"""The loop a good engineer writes on aiohttp: one session, N workers over one iterator, JSON in and out.
+
+With json as it comes, or with ``speed`` the same on uvloop with orjson in the two places where aiohttp lets it in.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -21,11 +25,23 @@ async def _session(job: Job) -> aiohttp.ClientSession:
         path = f"/{payloads.TENANT}/admin/api_clients/{payloads.API_CLIENT}"
         async with session.post(path, json={"secret": payloads.SECRET}) as response:
             token = (await response.json())["token"]
+    settings: dict[str, Any] = {"json_serialize_bytes": orjson_of().dumps} if job.speed else {}
     return aiohttp.ClientSession(
         job.base_url,
         headers={"Authorization": f"Bearer {token}"},
         connector=aiohttp.TCPConnector(limit=job.concurrency),
+        **settings,
     )
+
+
+def orjson_of() -> Any:
+    """Return orjson, which only the sides with ``speed`` need."""
+    return importlib.import_module("orjson")
+
+
+def _reader(job: Job) -> Callable[[bytes], Any] | None:
+    """Return what parses a body; None for the response's own ``json()``."""
+    return orjson_of().loads if job.speed else None
 
 
 async def _workers(count: int, work: Callable[[], Awaitable[int]]) -> int:
@@ -34,6 +50,7 @@ async def _workers(count: int, work: Callable[[], Awaitable[int]]) -> int:
 
 async def create(job: Job) -> dict[str, Any]:
     """Create records."""
+    loads = _reader(job)
     async with await _session(job) as session:
 
         async def worker(rows: Iterator[tuple[str, dict[str, Any]]]) -> int:
@@ -41,7 +58,7 @@ async def create(job: Job) -> dict[str, Any]:
             for patient_id, fields in rows:
                 async with session.post(payloads.cdt_path(patient_id), json=fields) as response:
                     response.raise_for_status()
-                    record = await response.json()
+                    record = loads(await response.read()) if loads else await response.json()
                     created += record["id"] is not None
             return created
 
@@ -57,6 +74,7 @@ create_single = create
 
 async def get(job: Job) -> dict[str, Any]:
     """Read patients one by one."""
+    loads = _reader(job)
     async with await _session(job) as session:
         path = f"/{payloads.TENANT}/{payloads.INSTANCE}/patients/"
 
@@ -65,7 +83,7 @@ async def get(job: Job) -> dict[str, Any]:
             for number in ids:
                 async with session.get(path + payloads.patient_id(number)) as response:
                     response.raise_for_status()
-                    patient = await response.json()
+                    patient = loads(await response.read()) if loads else await response.json()
                     read += patient["firstName"] == "Charlie"
             return read
 
@@ -78,6 +96,7 @@ async def get(job: Job) -> dict[str, Any]:
 
 async def walk(job: Job) -> dict[str, Any]:
     """Walk a list page by page and look at two fields of each record."""
+    loads = _reader(job)
     async with await _session(job) as session:
         path = payloads.cdt_path(payloads.patient_id(0))
 
@@ -87,7 +106,7 @@ async def walk(job: Job) -> dict[str, Any]:
             while not last and seen < count:
                 async with session.get(path, params={"page": number, "size": job.size}) as response:
                     response.raise_for_status()
-                    page = (await response.json())["data"]
+                    page = (loads(await response.read()) if loads else await response.json())["data"]
                 for record in page["content"]:
                     seen += record["id"] is not None and record["version"] == 1
                 last, number = page["last"], number + 1

@@ -339,8 +339,9 @@ async def test_a_failed_refresh_harms_nobody_while_the_token_lives(
     server: Sandbox, welkin: Welkin, patient: str
 ) -> None:
     await welkin.patients.get(patient)
-    cache, loop = welkin.transport.tokens, asyncio.get_running_loop()
-    cache._clock = lambda: loop.time() + 3400.0
+    token = welkin.transport.tokens.current()
+    assert token is not None
+    token.refresh_at = asyncio.get_running_loop().time()
     script(server, FaultKind.STATUS, TOKEN, status=500, times=None)
     for _ in range(10):
         await welkin.patients.get(patient)

@@ -38,6 +38,9 @@ class Turnstile:
         self.out.add(self.serial)
         return self.serial
 
+    def try_take(self, now: float) -> int:
+        return self.take(now) if self.wait(now) <= 0.0 else 0
+
     def release(self, ticket: int) -> None:
         self.out.remove(ticket)
 
@@ -53,6 +56,10 @@ def gate(limiter: Any) -> tuple[Admission, Callable[[], float]]:
     return Admission(limiter, clock), clock
 
 
+def try_enter(admission: Admission) -> int:
+    return admission.try_enter(asyncio.get_running_loop().time())
+
+
 def enter(admission: Admission, deadline: float = math.inf) -> asyncio.Task[int]:
     coroutine: Coroutine[Any, Any, int] = admission.enter(deadline)
     return asyncio.create_task(coroutine)
@@ -61,7 +68,7 @@ def enter(admission: Admission, deadline: float = math.inf) -> asyncio.Task[int]
 def test_whoever_may_go_goes_at_once() -> None:
     async def main() -> None:
         admission, _ = gate(Turnstile())
-        assert admission.try_enter() == 1
+        assert try_enter(admission) == 1
         assert await admission.enter(math.inf) == 2
         assert await admission.enter(-math.inf) == 3
 
@@ -71,7 +78,7 @@ def test_whoever_may_go_goes_at_once() -> None:
 def test_requests_leave_in_the_order_they_came() -> None:
     async def main() -> None:
         admission, _ = gate(Turnstile(places=1))
-        held = admission.try_enter()
+        held = try_enter(admission)
         order: list[int] = []
 
         async def go(number: int) -> None:
@@ -84,7 +91,7 @@ def test_requests_leave_in_the_order_they_came() -> None:
         for number in range(50):
             tasks.append(asyncio.create_task(go(number)))
             await asyncio.sleep(0)
-        assert admission.try_enter() == 0
+        assert try_enter(admission) == 0
         admission.leave(held)
         await asyncio.gather(*tasks)
         assert order == list(range(50))
@@ -100,7 +107,7 @@ def test_nobody_overtakes_the_queue_even_where_the_way_is_clear_again() -> None:
         await ticks()
         turnstile.shut_until = -math.inf  # sooner than the timer knows
         assert turnstile.wait(clock()) == 0.0
-        assert admission.try_enter() == 0
+        assert try_enter(admission) == 0
         later = enter(admission)
         assert await waiter == 1
         assert await later == 2
@@ -138,7 +145,7 @@ def test_a_wait_longer_than_allowed_is_refused_at_once() -> None:
             await admission.enter(clock() + 29.0)
         assert clock() == 1000.0
         assert caught.value.retry_after == 30.0
-        assert admission.try_enter() == 0
+        assert try_enter(admission) == 0
         waiter = enter(admission, clock() + 31.0)
         assert await waiter == 1
 
@@ -179,7 +186,7 @@ def test_a_place_the_caller_itself_holds_back_is_waited_for_past_the_deadline() 
     async def main() -> None:
         turnstile = Turnstile(places=1)
         admission, clock = gate(turnstile)
-        held = admission.try_enter()
+        held = try_enter(admission)
         waiter = enter(admission, clock() + 2.0)
         await asyncio.sleep(10.0)
         assert not waiter.done()
@@ -193,7 +200,7 @@ def test_a_waiter_that_is_cancelled_leaves_the_queue() -> None:
     async def main() -> None:
         turnstile = Turnstile(places=1)
         admission, _ = gate(turnstile)
-        held = admission.try_enter()
+        held = try_enter(admission)
         first, second, third = (enter(admission) for _ in range(3))
         await ticks()
         second.cancel()
@@ -211,7 +218,7 @@ def test_a_waiter_cancelled_in_the_moment_it_was_let_out_gives_its_place_to_the_
     async def main() -> None:
         turnstile = Turnstile(places=1)
         admission, _ = gate(turnstile)
-        held = admission.try_enter()
+        held = try_enter(admission)
         first, second = enter(admission), enter(admission)
         await ticks()
         admission.leave(held)  # lets the first out; it has not run yet
@@ -228,7 +235,7 @@ def test_the_last_waiter_cancelled_in_that_moment_gives_its_place_back() -> None
     async def main() -> None:
         turnstile = Turnstile(places=1)
         admission, _ = gate(turnstile)
-        held = admission.try_enter()
+        held = try_enter(admission)
         only = enter(admission)
         await ticks()
         admission.leave(held)
@@ -236,7 +243,7 @@ def test_the_last_waiter_cancelled_in_that_moment_gives_its_place_back() -> None
         await ticks()
         assert only.cancelled()
         assert not turnstile.out
-        assert admission.try_enter()
+        assert try_enter(admission)
 
     run(main())
 
@@ -245,7 +252,7 @@ def test_a_cancelled_probe_lets_the_next_one_probe() -> None:
     async def main() -> None:
         limiter = Limiter(jitter=lambda: 0.0)
         admission, clock = gate(limiter)
-        refused = admission.try_enter()
+        refused = try_enter(admission)
         limiter.throttle(refused, clock(), 10.0)
         admission.leave(refused)
         first, second = enter(admission), enter(admission)
@@ -331,8 +338,8 @@ def test_no_place_is_ever_lost_or_given_twice(steps: list[tuple[str, float]], pl
             admission.leave(ticket)
         assert not turnstile.out
         await asyncio.sleep(10.0)
-        assert all(admission.try_enter() for _ in range(places))
-        assert not admission.try_enter()
+        assert all(try_enter(admission) for _ in range(places))
+        assert not try_enter(admission)
         admission.close()
 
     run(main())

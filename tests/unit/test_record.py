@@ -17,7 +17,7 @@ from welkin_async.models.cdts import CdtBulkRow, CdtRecord
 from welkin_async.models.documents import DocumentSummary
 from welkin_async.models.patients import CareTeamMember, Patient
 from welkin_async.models.users import User
-from welkin_async.record import answer_of, field_names, iter_records, to_wire, wire_body
+from welkin_async.record import answer_of, field_names, records_of, to_wire, wire_body
 
 from .wireforms import SECRET, answer
 
@@ -162,7 +162,7 @@ def test_keyword_fields_may_be_records_uuids_and_tuples() -> None:
 def test_answer_of_gives_the_answer_a_record_came_in() -> None:
     found = answer()
     assert answer_of(Patient.from_wire({}, found)) is found
-    first, second = iter_records(Patient, [{"id": "1"}, {"id": "2"}], found)
+    first, second = records_of(Patient, [{"id": "1"}, {"id": "2"}], found)
     assert answer_of(first) is answer_of(second) is found
 
 
@@ -174,7 +174,7 @@ def test_a_record_that_came_in_no_answer_says_so(record: Patient) -> None:
 
 def test_an_element_of_a_page_that_is_no_object_is_a_decode_error() -> None:
     with pytest.raises(DecodeError, match="element 1 of the page") as caught:
-        list(iter_records(Patient, [{"id": "1"}, SECRET], answer()))
+        records_of(Patient, [{"id": "1"}, SECRET], answer())
     assert SECRET not in str(caught.value)
 
 

@@ -338,7 +338,7 @@ async def test_options_are_per_call_or_per_view(session: Welkin, answers: Any) -
     await session.patients.get("p1", timeout=1.5)
     await session.with_options(timeout=2.5).patients.get("p1")
     ((_, calls),) = [item for item in answers.requests.items() if str(item[0][1]) != TOKEN]
-    assert [call.kwargs["timeout"].sock_read for call in calls] == [30.0, 1.5, 2.5]
+    assert [call.kwargs["timeout"].connect for call in calls] == [10.0, 0.8 * 1.5, 0.8 * 2.5]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -100,6 +100,7 @@ class CdtAction:
         kind: What is done.
         keys: None: rows have no keys to be looked up by.
         echo: Compares what was sent with what came back.
+        send: Sends a request until it is answered for good.
         patient_scope: The session's scope, for calls that wait out whatever pause the server asks for.
         timeout: Seconds an attempt may wait for the server.
     """
@@ -111,7 +112,7 @@ class CdtAction:
         self._scope = scope.within(cdt_name=cdt)
         self._cdt = cdt
         self._encode = scope.codec.encode
-        self._sender = scope.sender()
+        self.send: Callable[[Request], Coroutine[Any, Any, Answer]] = scope.sender().send
         self._defaults = scope.defaults
         self._refusals = Refusals(check, cdt)
         self._schema: Schema | None = None
@@ -140,10 +141,6 @@ class CdtAction:
     async def read(self) -> object:
         """Make a harmless read, once, to see whether the server is there."""
         return await self._formation(unhurried(self.patient_scope, max_attempts=1))
-
-    async def send(self, request: Request) -> Answer:
-        """Send a request until it is answered for good."""
-        return await self._sender.send(request)
 
     def _learn(self, formation: CdtFormation) -> None:
         self._schema = Schema.of(formation)

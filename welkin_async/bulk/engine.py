@@ -61,6 +61,8 @@ class Engine(Generic[RowT, R]):
         books: Keeps a journal, or None; set before `start`.
     """
 
+    _plain = True  # whether what is pulled is a row, with one outcome
+
     def __init__(
         self,
         action: Action[RowT, R],
@@ -240,9 +242,21 @@ class Engine(Generic[RowT, R]):
 
     async def _run(self, worker: Worker) -> None:
         """Work until the source is at its end or the import stops."""
+        do, plain = self._work.do, self._plain and self.books is None
         try:
-            while not self._halt.stopping and await self._turn(worker):
-                pass
+            while not self._halt.stopping:
+                if self._cautious():
+                    if not await self._turn(worker):
+                        break
+                elif not self._take(worker) and not await self._next(worker):
+                    break
+                elif not plain or getattr(worker.row, "problem", None) is not None:
+                    await self._bring(worker)
+                else:  # what `_bring` comes to where there is no journal
+                    outcome = await do(worker)
+                    if outcome is not None and not self._counted(outcome):
+                        await self._settle(worker, outcome)
+                    worker.request = None
         except BaseException as error:
             # A cancellation that is not ours came out of the source: its end, but not a good one.
             if not (isinstance(error, asyncio.CancelledError) and self._halt.stopping):
@@ -251,15 +265,12 @@ class Engine(Generic[RowT, R]):
             self._idle.set()
 
     async def _turn(self, worker: Worker) -> bool:
-        """Take a row and do what is to be done with it; False at the end."""
-        exactly = self.exactly
-        if exactly is None or not self._cautious():
-            return await self._row(worker)
+        """Take a row when no other is on its way, as long as rows must go one at a time; False at the end."""
         async with self._alone:
-            if self._cautious():  # still: the proof may have come while this worker waited for its turn
+            if self.exactly is not None and self._cautious():  # the proof may have come while this worker waited
                 going_on = self._halt.stopping or await self._row(worker)
                 if not self._halt.stopping:  # a cancellation may have been taken in already, and nobody sends another
-                    await exactly.settled()
+                    await self.exactly.settled()
                 return going_on
         return await self._row(worker)
 
@@ -269,8 +280,13 @@ class Engine(Generic[RowT, R]):
 
     async def _row(self, worker: Worker) -> bool:
         """Take a row, and bring it to its outcome or park it; False where there is none."""
-        if not await self._next(worker):
+        if not self._take(worker) and not await self._next(worker):
             return False
+        await self._bring(worker)
+        return True
+
+    async def _bring(self, worker: Worker) -> None:
+        """Bring the worker's row to its outcome, or park it."""
         books = self.books
         outcome: Outcome[RowT, R] | None
         problem: WelkinError | None = getattr(worker.row, "problem", None)
@@ -281,13 +297,13 @@ class Engine(Generic[RowT, R]):
             except BaseException as failure:
                 await self._settle(worker, self._not_entered(worker, failure))
                 if isinstance(failure, asyncio.CancelledError) and self._halt.stopping:
-                    return True
+                    return
                 raise
             if entry.step is Step.SKIP:
                 await self._settle(worker, self._skipped(worker.index, worker.row, entry))
                 if self.exactly is not None and entry.earlier in _THERE and problem is None:
                     await self.exactly.skipped(worker.row)  # when it has its outcome: this can be cancelled
-                return True
+                return
             if problem is not None:
                 sent_before = entry.step is Step.LOOK and not isinstance(problem, InvalidInputError)
             elif entry.step is Step.LOOK and self._kind.repeatable:
@@ -296,16 +312,15 @@ class Engine(Generic[RowT, R]):
                 outcome = self._not_to_be_sent(worker, entry)
                 if outcome is not None:
                     await self._settle(worker, outcome)
-                return True
+                return
         if problem is None:
             outcome = await self._work.do(worker)
         else:
             status = Status.UNKNOWN if sent_before else Status.FAILED
             outcome = Outcome(worker.index, worker.row, status, None, problem, 0)
         worker.request = None
-        if outcome is not None:
+        if outcome is not None and not self._counted(outcome):
             await self._settle(worker, outcome)
-        return True
 
     def _skipped(self, index: int, row: Any, entry: Entry) -> Outcome[Any, Any]:
         """Return the outcome of a row that is done, and what it was done as."""
@@ -344,6 +359,18 @@ class Engine(Generic[RowT, R]):
         )
         return Outcome(worker.index, worker.row, Status.UNKNOWN, None, error, 0)
 
+    def _take(self, worker: Worker) -> bool:
+        """Take the next row of the source where nothing has to be waited for."""
+        exactly = self.exactly
+        if self._window or (exactly is not None and (exactly.again or exactly.full)):
+            return False
+        pulled = self._source.take()
+        if pulled is None:
+            return False
+        worker.index, worker.row = pulled
+        worker.again = None
+        return True
+
     async def _next(self, worker: Worker) -> bool:
         """Take a row that is to be sent again, or the next of the source; False when there is neither."""
         exactly = self.exactly
@@ -375,6 +402,13 @@ class Engine(Generic[RowT, R]):
             return True
         channel = self._channel
         return bool(self._window and channel and self._source.asked - channel.taken >= self._window)
+
+    def _counted(self, outcome: Outcome[RowT, R]) -> bool:
+        """Count an outcome that nobody waits for; False where there is more to be done with it."""
+        if self._channel is not None or not outcome.attempts or self._halt.left:
+            return False
+        self._count(outcome)
+        return True
 
     async def _settle(self, worker: Worker, outcome: Outcome[RowT, R]) -> None:
         """Count an outcome and hand it on."""

@@ -16,7 +16,7 @@ from welkin_async.codec import plain
 from welkin_async.errors import RejectedError, RequestError
 from welkin_async.models.cdts import CdtBulkRow
 from welkin_async.models.formations import CdtFormation
-from welkin_async.record import Record, answer_of, decode_error, iter_records
+from welkin_async.record import Record, answer_of, decode_error, records_of
 from welkin_async.request import Answer, Request
 from welkin_async.resources._base import Scope
 from welkin_async.resources.cdts import Cdts
@@ -127,4 +127,4 @@ def _rows(answer: Answer) -> tuple[CdtBulkRow, ...]:
     found = answer.data.get("rows")
     if not isinstance(found, list):
         raise decode_error("rows is not an array", answer)
-    return tuple(iter_records(CdtBulkRow, found, answer))
+    return records_of(CdtBulkRow, found, answer)

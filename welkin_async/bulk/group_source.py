@@ -68,6 +68,10 @@ class GroupSource(Source[Any]):
         self._next: Member | None = None
         self._error: Exception | None = None
 
+    def take(self) -> None:
+        """Return None: a group has to be gathered, which `pull` does."""
+        return
+
     async def pull(self) -> tuple[int, Group] | None:
         """Return the next group and the position of its first row; None at the end.
 

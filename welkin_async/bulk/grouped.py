@@ -42,10 +42,10 @@ class GroupedEngine(Engine[Any, Any]):
         super().__init__(action, rows, **options)
         self._action = action
 
-    async def _row(self, worker: Worker) -> bool:
-        """Take a group, and bring each of its rows to its outcome; False where there is none."""
-        if not await self._next(worker):
-            return False
+    _plain = False
+
+    async def _bring(self, worker: Worker) -> None:
+        """Bring each row of the worker's group to its outcome."""
         group: Group = worker.row
         settled: dict[int, Outcome[Any, Any]] = {}
         requests = 0
@@ -67,7 +67,6 @@ class GroupedEngine(Engine[Any, Any]):
             if members:
                 requests = await self._carry_out(worker, members, settled, 0)
         await self._deliver(worker, [settled[index] for index in sorted(settled)], requests)
-        return True
 
     async def _admitted(self, worker: Worker, group: Group, settled: dict[int, Outcome[Any, Any]]) -> Group:
         """Return the rows that are to be sent; the others have their outcome."""

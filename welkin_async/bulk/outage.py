@@ -32,6 +32,11 @@ class Breaker:
 
     Args:
         threshold: How many of them in a row make an outage.
+
+    Attributes:
+        state: How the server is thought to be.
+        ever_answered: Whether it ever gave an answer.
+        untroubled: Whether the last request was answered, so that another answer changes nothing.
     """
 
     def __init__(self, threshold: int) -> None:
@@ -39,12 +44,13 @@ class Breaker:
         self._silent = 0
         self.state = State.UP
         self.ever_answered = False
+        self.untroubled = False
 
     def answered(self) -> None:
         """Note an answer, whatever it says: the server is there."""
         self._silent = 0
-        self.ever_answered = True
         self.state = State.UP
+        self.ever_answered = self.untroubled = True
 
     def silent(self) -> bool:
         """Note a request without an answer.
@@ -53,6 +59,7 @@ class Breaker:
             Whether the server has just come to be thought down.
         """
         self._silent += 1
+        self.untroubled = False
         was = self.state
         if was is State.TRIAL or self._silent >= self._threshold:
             self.state = State.DOWN
@@ -103,6 +110,8 @@ class Outage:
 
     def answered(self) -> None:
         """Note that a row was answered."""
+        if self.breaker.untroubled:
+            return
         if self.breaker.state is not State.UP:
             self.seconds += time.monotonic() - self._since
             self._way.set()

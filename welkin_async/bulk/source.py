@@ -40,6 +40,24 @@ class Source(Generic[RowT]):
         self.asked = 0
         self.exhausted = False
 
+    def take(self) -> tuple[int, RowT] | None:
+        """Return the next row and its position where none has to be waited for; None at the end, or for `pull`.
+
+        Raises:
+            Exception: whatever the source raises; it counts as ended then.
+        """
+        if self._sync is None or self.exhausted:
+            return None
+        try:
+            row = next(self._sync)
+        except BaseException as error:
+            self.exhausted = True
+            if isinstance(error, StopIteration):
+                return None
+            raise
+        self.pulled = self.asked = self.pulled + 1
+        return self.pulled - 1, row
+
     async def pull(self) -> tuple[int, RowT] | None:
         """Return the next row and its position, from 0; None at the end.
 

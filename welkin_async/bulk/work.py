@@ -139,11 +139,22 @@ class Work(Generic[RowT, R]):
     async def do(self, worker: Worker) -> Outcome[RowT, R] | None:
         """Do what is to be done with the worker's row; None where it was parked."""
         request: Request | None = None
+        outage = self._outage
         worker.started = time.monotonic()
         try:
             worker.request = request = self._action.request(worker.row)
             request.unknown = worker.sent_before
-            answer = await (self._action.send(request) if self._outage is None else self._send(request, self._outage))
+            while True:
+                if outage is not None and outage.held:
+                    await outage.wait()
+                try:
+                    answer = await self._action.send(request)
+                    break
+                except RequestError as failure:
+                    if outage is None or not await self._to_be_sent_again(outage, failure):
+                        raise
+            if outage is not None:
+                outage.answered()
             record = self._action.record(answer)
         except RequestError as failure:
             error: WelkinError = failure
@@ -185,32 +196,22 @@ class Work(Generic[RowT, R]):
             return Outcome(worker.index, worker.row, self._done, record, None, _attempts(worker), altered=altered)
         return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
-    async def _send(self, request: Request, outage: Outage) -> Answer:
-        """Send a row when the server is up; one that could not be sent waits and is sent again.
+    async def _to_be_sent_again(self, outage: Outage, error: RequestError) -> bool:
+        """Tell whether a row is to wait for the server and be sent again.
 
-        So does one that may be sent twice, where it is not the row but the server that is to blame.
+        That is one which could not be sent, or which may be sent twice, where not the row but the server is to blame.
         """
-        while True:
-            if outage.held:
-                await outage.wait()
-            try:
-                answer = await self._action.send(request)
-            except AuthenticationError:
-                raise
-            except RequestError as error:
-                # A token that cannot be had just now, for whatever reason, is no answer about the row.
-                if error.status is not None and error.status < 500 and not isinstance(error, NotSentError):
-                    outage.answered()
-                    raise
-                outage.silent()
-                # Where nothing was ever answered the address is wrong rather than the server down.
-                if not error.safe_to_repeat or not outage.breaker.ever_answered or self._halt.stopping:
-                    raise
-                if not isinstance(error, NotSentError) and not await outage.down():
-                    raise
-            else:
-                outage.answered()
-                return answer
+        if isinstance(error, AuthenticationError):
+            return False
+        # A token that cannot be had just now, for whatever reason, is no answer about the row.
+        if error.status is not None and error.status < 500 and not isinstance(error, NotSentError):
+            outage.answered()
+            return False
+        outage.silent()
+        # Where nothing was ever answered the address is wrong rather than the server down.
+        if not error.safe_to_repeat or not outage.breaker.ever_answered or self._halt.stopping:
+            return False
+        return isinstance(error, NotSentError) or await outage.down()
 
     def _parked(self, worker: Worker, request: Request | None, status: Status, failure: RequestError) -> bool:
         """Park a row that may be on the server, so that it is looked for before anything else is done with it."""

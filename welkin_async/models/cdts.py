@@ -60,7 +60,7 @@ class CdtBody(Record):
             DecodeError: it is not an object.
         """
         body = self._raw.get("jsonBody")
-        if body is not None and not isinstance(body, Mapping):
+        if type(body) is not dict and body is not None and not isinstance(body, Mapping):
             raise decode_error("jsonBody is not an object", self._answer)
         return MappingProxyType(body or {})
 

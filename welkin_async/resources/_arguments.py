@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from yarl import URL
+
 from welkin_async.errors import InvalidInputError
 from welkin_async.paging import Pager, PageStyle
 from welkin_async.record import Record, wire_body
-from welkin_async.request import Answer, Operation
+from welkin_async.request import Answer, Operation, Request
 from welkin_async.resources._scope import Key, Scope
 
 __all__ = ["keyed", "mapping", "pager_of", "split_body", "split_query", "wire_names"]
@@ -59,11 +61,19 @@ def pager_of(
     first = wire.pop("page", None) or 0
     walk = {name: options.pop(name) for name in _WALK_OPTIONS if name in options}
 
+    first_asked: Request | None = None
+    all_but_number = ""
+
     async def fetch(number: int, size: int | None) -> Answer:
-        asked = {**wire, "page": number}
+        nonlocal first_asked, all_but_number
         if size is not None:
-            asked["size"] = size
-        return await scope.send(operation, query=asked, body=body, options=options)
+            asked = {**wire, "page": number, "size": size}
+            return await scope.send(operation, query=asked, body=body, options=options)
+        if first_asked is None:  # pages differ in their number alone, and the rest need not be put together again
+            first_asked = scope.request(operation, query=wire, body=body, options=options)
+            all_but_number = f"{first_asked.url}{'&' if first_asked.url.raw_query_string else '?'}page="
+        sender = scope.sender()
+        return await sender.send(first_asked.again(URL(f"{all_but_number}{number}", encoded=True)))
 
     return Pager(fetch, style, record, first, **walk)
 

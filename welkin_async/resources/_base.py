@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from welkin_async.paging import Pager, PageStyle
-from welkin_async.record import Record, decode_error, iter_records
+from welkin_async.record import Record, decode_error, records_of
 from welkin_async.request import Answer, Operation
 from welkin_async.resources._arguments import keyed, mapping, pager_of, split_body, split_query, wire_names
 from welkin_async.resources._scope import CallOptions, Defaults, Key, PageQuery, Scope, Sender, SortedQuery
@@ -80,7 +80,7 @@ class Resource(Generic[R]):
     async def _many_as(self, record: type[T], operation: Operation, **arguments: Any) -> tuple[T, ...]:
         """Send, and wrap the objects of the array that comes back in another class than the resource's own."""
         answer = await self._scope.send(operation, **arguments)
-        return tuple(iter_records(record, answer.data, answer))
+        return records_of(record, answer.data, answer)
 
     async def _some_as(self, record: type[T], operation: Operation, **arguments: Any) -> tuple[T, ...]:
         """Send, and wrap what comes back, one object or an array of them, where the sources disagree on which."""
@@ -90,7 +90,7 @@ class Resource(Generic[R]):
             return ()  # an empty body, or a DELETE whose first answer was lost
         if not isinstance(data, list):
             raise decode_error("the answer is neither an object nor an array", answer)
-        return tuple(iter_records(record, data, answer))
+        return records_of(record, data, answer)
 
 
 class CreateMixin(Resource[R]):

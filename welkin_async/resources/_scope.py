@@ -11,7 +11,7 @@ from yarl import URL
 
 from welkin_async.codec import Codec
 from welkin_async.errors import InvalidInputError
-from welkin_async.request import Answer, Operation, Request, Streamed, StreamError, encode_query, encode_segment
+from welkin_async.request import Answer, Operation, Request, Streamed, StreamError, encode_query, encode_segment, fill
 
 __all__ = ["CallOptions", "Defaults", "Key", "PageQuery", "Scope", "Sender", "SortedQuery"]
 
@@ -98,6 +98,7 @@ class Scope:
     base_url: str
     params: Mapping[str, str] = attrs.field(repr=False)
     defaults: Defaults
+    _prefixes: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
 
     def within(self, **params: Key) -> Scope:
         """Return the scope one level down.
@@ -109,7 +110,7 @@ class Scope:
             InvalidInputError: one is empty, ``.`` or ``..``.
         """
         encoded = {name: encode_segment(value, name) for name, value in params.items()}
-        return attrs.evolve(self, params={**self.params, **encoded})
+        return Scope(self.sender, self.codec, self.base_url, {**self.params, **encoded}, self.defaults)
 
     def request(
         self,
@@ -132,10 +133,7 @@ class Scope:
         Raises:
             InvalidInputError: a parameter, the query or the body cannot be sent.
         """
-        known = self.params
-        if params:
-            known = {**known, **{name: encode_segment(value, name) for name, value in params.items()}}
-        url = self.base_url + operation.path(known)
+        url = self._url(operation, {name: encode_segment(value, name) for name, value in params.items()})
         if query:
             text = encode_query(query)
             if text:
@@ -154,6 +152,16 @@ class Scope:
             options.get("max_attempts", defaults.max_attempts),
             defaults.max_wait,
         )
+
+    def _url(self, operation: Operation, params: Mapping[str, str]) -> str:
+        """Fill an operation's path; what the scope knows of it is filled in once."""
+        if not params or not self.params.keys().isdisjoint(params):
+            return self.base_url + operation.path({**self.params, **params})
+        known = self._prefixes.get(operation.template)
+        if known is None:
+            left_open = {name: f"{{{name}}}" for name in operation.parameters}
+            known = self._prefixes[operation.template] = operation.path({**left_open, **self.params})
+        return self.base_url + fill(known, params)
 
     async def send(self, operation: Operation, **arguments: Any) -> Answer:
         """Put a request together and send it; arguments as for `request`."""

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from welkin_async.models.cdts import CdtBulkRow, CdtRecord
 from welkin_async.paging import NESTED_SPRING, Pager
-from welkin_async.record import decode_error, iter_records
+from welkin_async.record import decode_error, records_of
 from welkin_async.request import Operation, Repeat, Shape
 from welkin_async.resources._base import (
     CallOptions,
@@ -90,7 +90,7 @@ class Cdts(OwnFieldsMixin[CdtRecord], GetMixin[CdtRecord], DeleteMixin[CdtRecord
         found = answer.data.get("rows")
         if not isinstance(found, list):
             raise decode_error("rows is not an array", answer)
-        return tuple(iter_records(CdtBulkRow, found, answer))
+        return records_of(CdtBulkRow, found, answer)
 
     def list(self, **query: Unpack[CdtQuery]) -> Pager[CdtRecord]:
         """List the patient's records: ``GET .../patients/{patient_id}/cdts/{cdt_name}`` (recorded).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from welkin_async.models.documents import DocumentFile, DocumentSummary, DocumentTypeRecord
 from welkin_async.paging import NESTED_SPRING, Pager
-from welkin_async.record import iter_records
+from welkin_async.record import records_of
 from welkin_async.request import Answer, Operation, Repeat, Shape
 from welkin_async.resources._base import (
     CallOptions,
@@ -139,7 +139,7 @@ class DocumentFiles(Resource[DocumentFile]):
 
         multipart = await Multipart.of(files, "files")
         answer = await self._scope.transfer(self._upload_operation, multipart, options=options)
-        return tuple(iter_records(DocumentFile, answer.data, answer))
+        return records_of(DocumentFile, answer.data, answer)
 
     async def download(
         self, file_id: Key, path: str | os.PathLike[str], /, **options: Unpack[CallOptions]
