@@ -91,6 +91,8 @@ class Outage:
         self._trial_taken = False
         self._task: asyncio.Task[None] | None = None
         self._since = 0.0
+        self._answers = 0
+        self._answers_seen: int | None = None  # by the last read that failed
         self.seconds = 0.0
         self.count = 0
 
@@ -110,6 +112,7 @@ class Outage:
 
     def answered(self) -> None:
         """Note that a row was answered."""
+        self._answers += 1
         if self.breaker.untroubled:
             return
         if self.breaker.state is not State.UP:
@@ -130,18 +133,23 @@ class Outage:
     async def down(self) -> bool:
         """Tell a server that is down from one that does not answer a certain request: try a read.
 
-        Where nothing was ever answered the address is wrong rather than the server down.
+        Where nothing was ever answered the address is wrong rather than the server down, and where rows are answered
+        all the time it is the read that is not.
         """
         try:
             await self._read()
         except RequestError as error:
-            return is_silence(error) and self.breaker.ever_answered
+            if not is_silence(error) or not self.breaker.ever_answered:
+                return False
+            before, self._answers_seen = self._answers_seen, self._answers
+            return self.held or before in (None, self._answers)
         self.reached()
         return False
 
     def reached(self) -> None:
         """Note that something other than a row was answered: the address is right."""
         self.breaker.ever_answered = True
+        self._answers_seen = None
 
     async def aclose(self) -> None:
         """Stop trying."""

@@ -67,7 +67,7 @@ class Outcome(Generic[RowT, R]):
         status: ``created``, ``updated`` or ``deleted``; ``rejected``: the server refused it; ``failed``: the server
             never accepted it, because it could not be sent; ``unknown``: it may or may not be on the server;
             ``conflict``: a record with its key is there, but with other fields, or older than the import; ``skipped``:
-            done in an earlier run.
+            an earlier run was done with it, or another row stands for it: see ``earlier``.
         record: The record as the server answered, where it is created or updated.
         error: What went wrong, where it is not.
         attempts: How many requests went out for it.
@@ -103,7 +103,7 @@ class Progress:
         failed: Rows that could not be sent.
         unknown: Rows that may or may not be on the server.
         conflict: Rows whose key is on the server with something else.
-        skipped: Rows done in an earlier run.
+        skipped: Rows that an earlier run was done with, or for which another row stands.
         adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
         altered: Rows among the created and updated of which the server dropped or changed a field.
         attempts: Requests that went out.
@@ -144,7 +144,7 @@ class Report:
         failed: Rows that could not be sent.
         unknown: Rows that may or may not be on the server.
         conflict: Rows whose key is on the server with something else.
-        skipped: Rows done in an earlier run.
+        skipped: Rows that an earlier run was done with, or for which another row stands.
         adopted: Rows among the created that were found on the server after an attempt with an unknown outcome.
         altered: Rows among the created and updated of which the server dropped or changed a field.
         attempts: Requests that went out.
