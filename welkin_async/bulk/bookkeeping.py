@@ -41,6 +41,10 @@ class Entry(NamedTuple):
     earlier: str | None = None
 
 
+_SEND = Entry(Step.SEND)
+_HASH = hashlib.blake2b(digest_size=8, person=b"welkin")
+
+
 class Bookkeeping:
     """Keeps a journal for an import.
 
@@ -72,24 +76,38 @@ class Bookkeeping:
         self._verify = verify
         self._block = block
 
-    async def enter(self, index: int, row: Any) -> Entry:
+    def enter(self, index: int, row: Any) -> Entry | None:
         """Take a row in, in the order of the source, before anything is sent.
 
         Args:
             index: Its position.
             row: The row.
 
+        Returns:
+            What is to be done with it; None where it is simply to be sent, and may be now.
+
         Raises:
             JournalMismatchError: the source has changed since the journal was begun.
             JournalError: the journal cannot be written.
         """
         entry = self.admit(index, row)
+        return None if entry is _SEND and self.journal.covers(index) else entry
+
+    async def ready(self, index: int, entry: Entry) -> None:
+        """Wait until what `enter` said may be done.
+
+        Args:
+            index: The row's position.
+            entry: What is to be done with it.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
         if entry.step not in (Step.SEND, Step.LOOK):
             if self.journal.behind:
                 await self.journal.flush()
         elif not self.journal.covers(index):
             await self.journal.reserve(index)
-        return entry
 
     def admit(self, index: int, row: Any) -> Entry:
         """Compare a row with what earlier runs know of it; `enter` without waiting until it may be sent.
@@ -106,7 +124,9 @@ class Bookkeeping:
         # A row that its source found bad is not sent, and may be another one once that is mended: it claims nothing.
         if (self._verify or self._own_key(row)) and getattr(row, "problem", None) is None:
             key, held = self._content(row)
-            digest = hashlib.blake2b(held, digest_size=8, person=b"welkin").digest()
+            hashed = _HASH.copy()
+            hashed.update(held)
+            digest = hashed.digest()
             if self._verify:
                 journal.verify(index, digest)
             if key is not None and (claim := journal.claim(key, digest, index)) != "new":
@@ -116,7 +136,7 @@ class Bookkeeping:
             return Entry(Step.SKIP, earlier=standing.status)
         if standing.state == "unknown-since":
             return Entry(Step.LOOK, standing.since or 0.0)
-        return Entry(Step.SEND)
+        return _SEND
 
     def may_be_there(self, index: int) -> bool:
         """Return whether an earlier run may have sent a row, without its being known.
@@ -148,9 +168,12 @@ class Bookkeeping:
         status = outcome.status
         if status is Status.SKIPPED:
             return
+        if status in _DONE and not outcome.altered and not outcome.adopted:
+            self.journal.record(outcome.index, "created")
+            return
         record_id = None if outcome.record is None else outcome.record.id
         if status in _DONE:
-            name = "altered" if outcome.altered else "adopted" if outcome.adopted else "created"
+            name = "altered" if outcome.altered else "adopted"
             self.journal.record(outcome.index, name, record_id=record_id)
             return
         error = outcome.error

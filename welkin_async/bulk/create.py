@@ -43,6 +43,7 @@ class CreateCdt(CdtAction):
     def __init__(self, scope: Scope, cdt: str, *, check: Check, key_field: KeyField | None) -> None:
         super().__init__(scope, cdt, kind=Kind(), check=check)
         self._url = lru_cache(maxsize=4096)(self._make_url)
+        self._encoded: tuple[CdtRow | None, bytes] = (None, b"")
         if key_field is not None:
             self.keys = CdtKeys(self.patient_scope, cdt, key_field, lambda: self.echo)
 
@@ -72,7 +73,10 @@ class CreateCdt(CdtAction):
         if self._schema is not None and (problems := self._schema.check(fields)):
             self._refusals.of(problems)
         defaults = self._defaults
-        url, body = self._url(row.patient_id), self._encode(fields)
+        held, body = self._encoded  # a journal has asked for it a moment ago
+        if held is not row:
+            body = self._encode(fields)
+        url = self._url(row.patient_id)
         return Request(CREATE_CDT, url, body, defaults.timeout, defaults.max_attempts, None)
 
     def record(self, answer: Answer) -> CdtRecord:
@@ -91,10 +95,12 @@ class CreateCdt(CdtAction):
     def content(self, row: CdtRow) -> tuple[str | None, bytes]:
         """Return a row's key, where it has one, and what it holds, for a journal's digest."""
         try:
-            held = self._encode({"patient": row.patient_id, "key": row.key, "fields": row.fields})
-        except (InvalidInputError, AttributeError):
+            body = self._encode(self._fields(row))
+            key = row.key if self.keys is None else self.keys.key(row)
+            held = b"%s\0%s\0%s" % (str(row.patient_id).encode(), str(row.key).encode(), body)
+        except (InvalidInputError, AttributeError, UnicodeEncodeError):
             return None, b""  # a row that cannot be sent fails by itself
-        key = row.key if self.keys is None else self.keys.key(row)
+        self._encoded = (row, body)
         return (str(key) if key else None), held
 
     def own_key(self, row: CdtRow) -> bool:

@@ -293,18 +293,22 @@ class Engine(Generic[RowT, R]):
         worker.sent_before = sent_before = False
         if books is not None and worker.again is None:
             try:
-                entry = await books.enter(worker.index, worker.row)
+                entry = books.enter(worker.index, worker.row)
+                if entry is not None:
+                    await books.ready(worker.index, entry)
             except BaseException as failure:
                 await self._settle(worker, self._not_entered(worker, failure))
                 if isinstance(failure, asyncio.CancelledError) and self._halt.stopping:
                     return
                 raise
-            if entry.step is Step.SKIP:
+            if entry is None:
+                pass
+            elif entry.step is Step.SKIP:
                 await self._settle(worker, self._skipped(worker.index, worker.row, entry))
                 if self.exactly is not None and entry.earlier in _THERE and problem is None:
                     await self.exactly.skipped(worker.row)  # when it has its outcome: this can be cancelled
                 return
-            if problem is not None:
+            elif problem is not None:
                 sent_before = entry.step is Step.LOOK and not isinstance(problem, InvalidInputError)
             elif entry.step is Step.LOOK and self._kind.repeatable:
                 worker.sent_before = True

@@ -142,6 +142,8 @@ class Ledger:
             position: 0 or more.
         """
         created = position in self.created
+        if position >= self._old_mark and not created and not self._settled:
+            return _NEW
         for standing, positions in self._settled.items():
             if position in positions and (not created or standing.state == "done"):
                 return standing  # a flag outlives what is recorded later
