@@ -32,6 +32,7 @@ SIDES = {
     "hand-tuned": Side("the same, tuned throughout", "tuned", ("uvloop", "orjson"), speed=True),
     "sdk": Side("welkin_async", "sdk"),
     "sdk-speed": Side("welkin_async[speed]", "sdk", ("uvloop", "orjson"), speed=True),
+    "sdk-journal": Side("welkin_async[speed], with a journal", "sdk_journal", ("uvloop", "orjson"), speed=True),
     "peer": Side("welkin (sync), serial", "peer", ("welkin", "requests"), share=0.1),
     "peer-threads": Side("welkin (sync), 32 threads", "peer", ("welkin", "requests"), share=0.1),
     "httpx": Side("httpx, gather", "httpx_gather", ("httpx",), share=0.05),

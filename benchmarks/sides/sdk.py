@@ -13,7 +13,7 @@ from benchmarks.sides.work import Job, measured, peak_rss
 from welkin_async import Attempt, Welkin
 from welkin_async.bulk import CdtRow, create_cdt_records
 
-__all__ = ["create", "create_single", "decode", "get", "memory", "throttle", "token", "walk"]
+__all__ = ["create", "create_single", "decode", "get", "memory", "rows", "session", "throttle", "token", "walk"]
 
 
 def session(job: Job, **settings: Any) -> Welkin:
@@ -28,7 +28,8 @@ def session(job: Job, **settings: Any) -> Welkin:
     )
 
 
-def _rows(job: Job, count: int) -> Iterator[CdtRow]:
+def rows(job: Job, count: int) -> Iterator[CdtRow]:
+    """Yield so many rows to import."""
     for patient_id, fields in payloads.rows(job.patients, count):
         yield CdtRow(patient_id, fields)
 
@@ -38,7 +39,7 @@ async def create(job: Job) -> dict[str, Any]:
     async with session(job) as welkin:
 
         async def work(count: int) -> int:
-            report = await create_cdt_records(welkin, payloads.CDT, _rows(job, count), concurrency=job.concurrency)
+            report = await create_cdt_records(welkin, payloads.CDT, rows(job, count), concurrency=job.concurrency)
             if getattr(report, "altered", 0):
                 raise RuntimeError(f"{report.altered} rows count as altered")
             return report.created
@@ -50,16 +51,16 @@ async def create_single(job: Job) -> dict[str, Any]:
     """Create records one by one, from so many tasks."""
     async with session(job) as welkin:
 
-        async def worker(rows: Iterator[tuple[str, dict[str, Any]]]) -> int:
+        async def worker(given: Iterator[tuple[str, dict[str, Any]]]) -> int:
             created = 0
-            for patient_id, fields in rows:
+            for patient_id, fields in given:
                 record = await welkin.patient(patient_id).cdts(payloads.CDT).create(fields)
                 created += record.id is not None
             return created
 
         async def work(count: int) -> int:
-            rows = payloads.rows(job.patients, count)
-            return sum(await asyncio.gather(*(worker(rows) for _ in range(job.concurrency))))
+            given = payloads.rows(job.patients, count)
+            return sum(await asyncio.gather(*(worker(given) for _ in range(job.concurrency))))
 
         return await measured(job, work)
 
@@ -111,8 +112,9 @@ async def throttle(job: Job) -> dict[str, Any]:
         tally.note(refused=attempt.status == 429)
 
     async with session(job, on_attempt=attempted) as welkin:
-        rows = (CdtRow(*row) for row in until(job))
-        await create_cdt_records(welkin, payloads.CDT, rows, concurrency=job.concurrency)
+        await create_cdt_records(
+            welkin, payloads.CDT, (CdtRow(*row) for row in until(job)), concurrency=job.concurrency
+        )
     return tally.throttling(job)
 
 
@@ -127,8 +129,8 @@ async def token(job: Job) -> dict[str, Any]:
             tally.note(refused=False)
 
     async with session(job, on_attempt=attempted) as welkin:
-        rows = (CdtRow(*row) for row in until(job))
-        report = await create_cdt_records(welkin, payloads.CDT, rows, concurrency=job.concurrency)
+        given = (CdtRow(*row) for row in until(job))
+        report = await create_cdt_records(welkin, payloads.CDT, given, concurrency=job.concurrency)
         return {
             "first_ms": tally.first * 1e3,
             "longest_ms": tally.longest * 1e3,
