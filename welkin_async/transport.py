@@ -292,7 +292,7 @@ class Transport:
         body = self.codec.encode({"secret": self.settings.secret_key})
         started = self._clock()
         timeout = min(self.settings.timeout, _TOKEN_TIMEOUT)
-        outcome: Ending
+        reply: Reply | None = None
         value = None
         try:
             headers: CIMultiDict[str] = CIMultiDict({_CONTENT_TYPE: "application/json"})
@@ -307,7 +307,7 @@ class Transport:
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             outcome = self._failure(error)
         self._observer.tell(line, 1, outcome, started, len(body))
-        if isinstance(value, str) and value.isascii() and value.isprintable() and value:
+        if reply is not None and isinstance(value, str) and value.isascii() and value.isprintable() and value:
             life = token_life(value, reply.headers.get("Date"))
             return Token(value, received_at=self._clock(), life=life)
         status = outcome.status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -43,7 +43,7 @@ class Action(Protocol[RowT_contra, R_co]):
         """Put the row's request together; raises `InvalidInputError` where it cannot be sent."""
         ...
 
-    async def send(self, request: Request) -> Answer:
+    def send(self, request: Request, /) -> Coroutine[Any, Any, Answer]:
         """Send it until it is answered for good."""
         ...
 

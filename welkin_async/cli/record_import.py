@@ -28,7 +28,7 @@ from welkin_async.session import Welkin
 __all__ = ["RecordImport"]
 
 
-@attrs.frozen(repr=False)
+@attrs.define(repr=False)
 class _Row(CdtRow):
     """A record to be created that knows where it came from; see `FileRow`."""
 
