@@ -86,4 +86,5 @@ def contract(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Import 200 000 rows under faults of every kind, killed twenty times, and count what is on the server."""
     session.install("-e", EXTRAS, *group("test"))
-    session.run("python", "-m", "tests.soak", *(session.posargs or ["--rows", "200000", "--kills", "20"]))
+    long = ["--rows", "200000", "--kills", "20", "--outage", "3", "--long-outage", "30"]
+    session.run("python", "-m", "tests.soak", *(session.posargs or long))

@@ -68,6 +68,7 @@ __all__ = [
     "WelkinError",
     "error_items",
     "rejection",
+    "safe_code",
 ]
 
 # Codes are the server's own words in a documented form; anything else in their place might be data.
@@ -108,7 +109,7 @@ class ErrorItem:
 
     def __repr__(self) -> str:
         """Show the code alone."""
-        return f"ErrorItem({_safe_code(self.error_code)})"
+        return f"ErrorItem({safe_code(self.error_code)})"
 
 
 class WelkinError(Exception):
@@ -192,7 +193,7 @@ class RequestError(WelkinError):
         """Put together the line a log shows: template, reason, codes, attempts, advice."""
         parts = [f"{self.request.method} {self.request.template}: {self.reason}"]
         if self.error_codes:
-            parts.append(" [" + ", ".join(_safe_code(code) for code in self.error_codes) + "]")
+            parts.append(" [" + ", ".join(safe_code(code) for code in self.error_codes) + "]")
         parts.append(f" after {self.attempts} attempt{'' if self.attempts == 1 else 's'}.")
         if self.advice:
             parts.append(" " + self.advice)
@@ -364,7 +365,7 @@ def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _safe_code(code: str | None) -> str:
+def safe_code(code: str | None) -> str:
     """Return the code if it has the documented form, else a placeholder."""
     if code is None:
         return "no code"

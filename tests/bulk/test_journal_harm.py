@@ -340,3 +340,16 @@ async def test_a_copy_that_cannot_be_removed_is_named(
     assert len(double.removed) == gone
     assert stream.report.doubled == (not gone)
     assert len(seen) == 20
+
+
+async def test_a_code_that_is_none_does_not_come_into_the_journal(
+    server: Sandbox, welkin: Welkin, patient: str, journal: Path
+) -> None:
+    """What stands in its place may be anything, a patient's name included."""
+    for code in (b"Charlie Taylor", b"CDT_NOT_VALID"):
+        body = b'[{"errorCode": "%s"}]' % code
+        server.faults.add(Fault(FaultKind.STATUS, status=422, operation="cdts.create", body=body))
+    await outcomes_of(welkin, rows(patient, 2), journal=journal, concurrency=1)
+    with contextlib.closing(sqlite3.connect(journal)) as opened:
+        codes = [code for (code,) in opened.execute("SELECT error_code FROM outcomes ORDER BY position")]
+    assert codes == ["unrecognised code", "CDT_NOT_VALID"]

@@ -110,7 +110,7 @@ async def test_what_became_of_rows_is_there_again(journal: Journal, path: Path) 
         states = [again.state(position) for position in range(25)]
         assert [each.state for each in states[:8]] == ["done"] * 4 + ["failed"] * 2 + ["new", "unknown-since"]
         assert [each.state for each in states[8:11]] == [conflict, "unknown-since", "unknown-since"]
-        was = ["created", "created", "altered", "doubled", "rejected", "failed", None, None]
+        was = ["created", "created", "altered", "doubled", "rejected", "failed", "unsent", None]
         assert [each.status for each in states[:9]] == [*was, "conflict" if mode == "resume" else None]
         assert before <= (states[9].since or 0) <= time.time()
         assert states[24] == Standing("new")

@@ -167,6 +167,29 @@ def test_rows_of_a_patient_go_together_when_asked(command: Command, local: Local
     assert (reject["_line"], reject["_reason"]) == ("32", "the record is missing")
 
 
+def test_fields_not_marked_for_bulk_edit_are_refused_by_a_dry_run_too(
+    command: Command, local: Local, folder: Path
+) -> None:
+    marked: dict[str, Any] = {"type": "text", "editable": True, "meta": {}}
+    local.define("plan", [{**marked, "name": "dose", "bulkEdit": True}, {**marked, "name": "note"}])
+    patient = local.patient()
+    ids = [(patient, local.record(patient, "plan", dose="old")) for _ in range(3)]
+    rows = [(*ids[0], "a", ""), (*ids[1], "b", "Quackenbush"), (*ids[2], "", "c")]
+    path = write_csv(folder / "in.csv", ("pid", "rid", "DOSE", "NOTE"), rows)
+    columns = ("--cdt", "plan", "--patient-column", "pid", "--record-column", "rid")
+    options = (*columns, "--map", "DOSE=dose", "--map", "NOTE=note")
+    assert command("update", path, *options, "--dry-run").exit_code == 0
+    dry = command("update", path, *options, "--group", "5", "--dry-run")
+    assert dry.exit_code == 1
+    reason = "column NOTE, field note: expected a field marked for bulk edit; got str"
+    assert f"line 3: {reason}\nline 4: {reason}\n" in dry.stdout
+    assert "Quackenbush" not in dry.stdout
+    assert command("update", path, *options, "--group", "5").exit_code == 1
+    rejects = {row["_line"]: row["_reason"] for row in read_csv(folder / "in.rejects.csv")}
+    assert rejects == {"3": reason, "4": reason}
+    assert sorted(each["dose"] for each in local.records("plan")) == ["a", "old", "old"]
+
+
 def test_each_record_is_deleted(command: Command, local: Local, folder: Path) -> None:
     records = made(local, 12)
     rows = [*records[:10], (records[0][0], NOBODY), records[3]]

@@ -144,9 +144,10 @@ def test_ctrl_c_does_not_wait_for_the_last_sweep_which_the_next_run_makes(local:
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
-        _, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=20)
     assert time.monotonic() - began < 5
     assert process.returncode == 130
+    assert re.search(r"^not looked at +1  they may be there twice; the next run looks$", out, re.MULTILINE)
     lists = local.server.stats.operations["cdts.list"]
     arguments = [*shlex.split(err.splitlines()[-1])[1:], "--final-settle", "0.2"]
     done = CliRunner().invoke(app, arguments, env=local.env)

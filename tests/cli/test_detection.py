@@ -8,10 +8,10 @@ import pytest
 from welkin_async.cli.detection import delimiter_of, encoding_of, written_as
 from welkin_async.cli.sources import open_source
 
-from .conftest import Command, Local
+from .conftest import Command, Local, read_ndjson
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_encoding_and_delimiter_are_found_out(folder: Path, encoding: str, delimiter: str) -> None:
     content = f'a{delimiter}"b{delimiter}c"\n1{delimiter}"é\nü"\n'
@@ -46,7 +46,13 @@ def test_the_delimiter_is_what_the_header_has_most_of(text: str, found: str) -> 
 def test_marks_and_what_is_written() -> None:
     assert encoding_of(b"\xff\xfea\x00") == encoding_of(b"\xfe\xff\x00a") == "utf-16"
     assert encoding_of(b"\xff\xfe\x00\x00") == "utf-32"
-    assert encoding_of(b"a") == "utf-8"
+    assert encoding_of(b"a") == encoding_of(b"") == "utf-8"
+    header = "id,name,start\n1,Señal,2020-01-02\n"
+    for name in ("utf-16-le", "utf-16-be"):
+        assert encoding_of(header.encode(name)) == encoding_of((header + "2,日本語日本語日本語\n").encode(name)) == name
+    assert encoding_of(header.encode()) == encoding_of(header.encode("utf-32-le")) == "utf-8"
+    assert encoding_of(b"name,n\nA\0B,1\n") == "utf-8"
+    assert written_as("utf-16-le") == "utf-8"
     assert [written_as(name) for name in ("utf-8-sig", "utf-16", "UTF-32", "latin-1")] == ["utf-8"] * 3 + ["iso8859-1"]
 
 
@@ -58,6 +64,18 @@ def test_an_import_of_a_spreadsheet_in_utf_16(command: Command, local: Local, fo
     assert local.records() == [{"medication_name": "Señal"}]
     rejects = (folder / "in.rejects.csv").read_text(encoding="utf-8")
     assert "\tÜbel\t3\trejected\tthe patient is missing\t" in rejects
+
+
+def test_lines_in_another_encoding_are_told_of_once(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient()
+    path = folder / "in.csv"
+    path.write_bytes(f"pid,medication_name\n{patient},Tylenol\n{patient},Señal\n{patient},Übel\n".encode("cp1252"))
+    options = ("--cdt", "medication", "--patient-column", "pid")
+    hint = "line 3 is not text in utf-8: where that is not the file's encoding, give --encoding\n"
+    for more in (("--dry-run",), ()):
+        result = command("import", path, *options, *more)
+        assert (result.exit_code, result.stderr) == (1, hint)
+    assert command("import", path, *options, "--no-journal", "--rejects", "r.csv", "--encoding", "cp1252").stderr == ""
 
 
 class TestParquet:
@@ -102,6 +120,17 @@ class TestParquet:
         parquet.write_table(naive, folder / "naive.parquet")
         assert command("import", folder / "naive.parquet", *options).exit_code == 1
         assert "--timezone" in (folder / "naive.rejects.ndjson").read_text()
+        for check in ("off", "warn"):
+            again = ("--check", check, "--map", "at=text", "--no-journal", "--rejects", f"{check}.ndjson")
+            assert command("import", folder / "naive.parquet", *options, *again).exit_code == 1
+            (reject,) = read_ndjson(folder / f"{check}.ndjson")
+            assert reject["at"] == "2024-05-31T14:30:00"
+            expected = "column at: expected a datetime with an offset, or --timezone for those without; got datetime"
+            assert reject["_reason"] == expected
+        assert len(local.records("wide")) == 2003
+        zoned = ("--check", "off", "--no-journal", "--rejects", "z.ndjson", "--timezone", "America/New_York")
+        assert command("import", folder / "naive.parquet", *options, *zoned).exit_code == 0
+        assert local.records("wide")[-1] == {"at": "2024-05-31T18:30:00.000Z"}
         odd = arrow.table({"pid": [patient] * 2, "text": [b"\x00", b"\x01"], "count": [Decimal("1.50"), Decimal(2)]})
         parquet.write_table(odd, folder / "odd.parquet")
         assert command("import", folder / "odd.parquet", *options).exit_code == 1

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from welkin_async.bulk import Status
-from welkin_async.cli.columns import ColumnMap, parse_map
-from welkin_async.cli.mapping import FieldMapping, Mapped
+from welkin_async.cli.columns import Column, ColumnMap, parse_map
+from welkin_async.cli.mapping import FieldMapping, Mapped, PatientMapping
 from welkin_async.cli.rows import Problem, SourceRow
 from welkin_async.cli.text import CommandError
 from welkin_async.models.formations import CdtFormation
@@ -45,7 +47,7 @@ def test_every_column_is_a_field_of_its_name() -> None:
 def test_only_mapped_columns_are_sent() -> None:
     made = mapping("a p b", "a=x:integer", "p=who")
     assert applied(made, ["1", "k", "2"]) == Mapped("k", {"x": 1, "who": "k"})
-    assert applied(made, ["one", "k", "2"]) == "column a: expected an integer of at most 64 bits"
+    assert applied(made, ["one", "k", "2"]) == "column a: expected an integer of at most 64 bits; got str"
 
 
 def test_columns_take_the_type_of_their_field() -> None:
@@ -94,12 +96,36 @@ def test_objects_keep_their_types() -> None:
     made = mapping("p n", fixed=False, defined=formation(n="integer", s="text"))
     assert applied(made, {"p": 7, "n": 1, "s": None, "tags": ["a"]}) == Mapped("7", {"n": 1, "s": None, "tags": ["a"]})
     assert applied(made, {"p": "k", "n": "12", "s": 5}) == Mapped("k", {"n": 12, "s": "5"})
-    assert applied(made, {"p": "k", "n": True}) == "column n: expected an integer of at most 64 bits"
+    assert applied(made, {"p": "k", "n": True}) == "column n: expected an integer of at most 64 bits; got bool"
     assert "the CDT has no field x" in applied(made, {"p": "k", "x": 1})
     assert (
         applied(made, {"n": 1}) == applied(made, {"p": None}) == applied(made, {"p": [1]}) == "the patient is missing"
     )
     assert applied(made, {"p": "k"}) == "no field has a value"
+
+
+def test_datetimes_of_a_file_with_types_need_a_zone_whatever_they_become() -> None:
+    naive = datetime(2024, 5, 31, 14, 30)
+    aware = naive.replace(tzinfo=UTC)
+    for field in ("x", "s", "t"):
+        made = mapping("p x", f"x={field}", fixed=False, defined=formation(x="", s="text", t="datetime"))
+        assert applied(made, {"p": "k", "x": aware}) == Mapped("k", {field: "2024-05-31T14:30:00.000Z"})
+        assert "column x: expected a datetime with an offset, or --timezone" in applied(made, {"p": "k", "x": naive})
+    unchecked = mapping("p", fixed=False)
+    assert applied(unchecked, {"p": "k", "x": [aware, 1]}) == Mapped("k", {"x": ["2024-05-31T14:30:00.000Z", 1]})
+    assert "--timezone" in applied(unchecked, {"p": "k", "x": [aware, naive]})
+    placed = FieldMapping(["p"], fixed=False, patient_column="p", zone=ZoneInfo("Europe/Vienna"))
+    assert applied(placed, {"p": "k", "x": naive}) == Mapped("k", {"x": "2024-05-31T12:30:00.000Z"})
+    number = mapping("p", "x=n:integer", fixed=False)
+    assert applied(number, {"p": "k", "x": aware}) == "column x: expected an integer of at most 64 bits; got datetime"
+    assert Column("x", (), fixed=False).of(SourceRow(1, {"x": naive})) == "2024-05-31T14:30:00"
+
+
+def test_fields_know_their_columns() -> None:
+    assert [mapping("p a b", "a=x").column_of(field) for field in ("x", "a", "b")] == ["a", None, None]
+    assert [mapping("p a").column_of(field) for field in ("a", "b")] == ["a", None]
+    assert mapping("p a", fixed=False).column_of("b") == "b"
+    assert PatientMapping(["p"], fixed=True, patient_column="p").column_of("p") is None
 
 
 def test_objects_without_a_check_are_sent_as_they_are() -> None:

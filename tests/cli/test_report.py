@@ -10,6 +10,7 @@ import pytest
 from welkin_async.cli.chart import Chart, Line
 from welkin_async.cli.meter import Meter
 from welkin_async.cli.samples import Samples
+from welkin_async.cli.tally import Tally
 from welkin_async.errors import RequestLine
 from welkin_async.sandbox import Fault, FaultKind
 from welkin_async.transport import Attempt
@@ -45,8 +46,11 @@ def test_a_page_without_a_network_and_without_a_name(command: Command, local: Lo
             assert points == sorted(points, key=lambda point: point[0])
     assert "strokes below: the server throttled" in page
     ElementTree.fromstring(re.sub(r"<!doctype html>|<meta[^>]*>", "", page))  # every element is closed
+    assert "<td>429s</td>" in page
+    assert "Creates not answered for good" in page
+    assert "Other requests not answered for good" not in page  # there were none
     summary = json.loads(result.stdout)
-    assert summary["throttled"] == 2
+    assert (summary["throttled"], summary["429s"]) == (2, 2)
     assert summary["not_answered_for_good"] == {"throttled, 429": 2}
     assert summary["creates"] == 302
     assert summary["token_requests"] == 1
@@ -56,6 +60,23 @@ def test_a_page_without_a_network_and_without_a_name(command: Command, local: Lo
     assert (summary["created"], summary["rejected"], summary["rows"]) == (300, 1, 301)
     assert list(summary["files"]) == ["rejects"]
     assert summary["error"] is None
+
+
+def test_an_import_is_not_complete_while_nobody_has_looked_for_doubles() -> None:
+    assert Tally(done=3).complete
+    tally = Tally(done=3, unswept=2)
+    assert (tally.as_json()["unswept"], tally.as_json()["complete"]) == (2, False)
+
+
+def test_causes_of_retries_are_those_of_the_rows(command: Command, local: Local, folder: Path) -> None:
+    local.patient(mrn="m")
+    for operation, status in (("patients.get", 500), ("cdts.create", 429), ("cdts.create", 503)):
+        local.fault(FaultKind.STATUS, operation=operation, status=status, retry_after=None if status == 500 else 0)
+    path = write_csv(folder / "in.csv", ("pid", "medication_name"), [("m", "a")])
+    result = command("import", path, *OPTIONS, "--patient-type", "MRN", "--no-journal")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^retried +2  1 throttled \(429\), 1 throttled \(503\)$", result.stdout, re.MULTILINE)
+    assert re.search(r"^throttled +2\n429s +1$", result.stdout, re.MULTILINE)
 
 
 def test_a_report_that_cannot_be_written_spoils_nothing(command: Command, local: Local, folder: Path) -> None:
@@ -91,18 +112,24 @@ def test_samples_are_bounded_and_lose_nothing() -> None:
 def test_requests_are_counted_by_how_they_ended() -> None:
     meter = Meter()
     create, token = RequestLine("POST", "/t", "cdts.create"), RequestLine("POST", "/a", "auth.create_token")
+    look_up = RequestLine("GET", "/t", "cdts.list")
     for line, verdict, status in (
         (create, "done", 201),
         (create, "unknown", None),
         (create, "throttled", 429),
         (create, "rejected", 400),
         (token, "done", 200),
+        (create, "throttled", 503),
+        (token, "throttled", 429),
+        (look_up, "unknown", 500),
     ):
         meter.count(Attempt(line, 1, verdict, status, 0.1, 10, 20))
     found = meter.as_json()
-    assert (found["requests"], found["creates"], found["token_requests"], found["throttled"]) == (5, 4, 1, 1)
-    assert found["not_answered_for_good"] == {"unknown, no answer": 1, "throttled, 429": 1}
-    assert (found["bytes_sent"], found["bytes_received"]) == (50, 100)
+    assert (found["requests"], found["creates"], found["token_requests"], found["throttled"]) == (8, 5, 2, 3)
+    assert found["429s"] == 2
+    assert found["not_answered_for_good"] == {"unknown, no answer": 1, "throttled, 429": 1, "throttled, 503": 1}
+    assert found["others_not_answered_for_good"] == {"throttled, 429": 1, "unknown, 500": 1}
+    assert (found["bytes_sent"], found["bytes_received"]) == (80, 160)
     assert Meter().as_json()["latency_seconds"] == {"p50": None, "p95": None, "p99": None, "most": None}
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from welkin_async import ConnectError, PermissionDeniedError
+from welkin_async.bulk.echo import Echo
+from welkin_async.bulk.keys import CdtKeys
 from welkin_async.bulk.proof import Proof, ProofError, Standing
 from welkin_async.bulk.wall import WallClock
 from welkin_async.errors import RequestLine
+from welkin_async.sandbox import Sandbox
+
+from .helpers import CDT, connect
 
 LINE = RequestLine("GET", "/{tenant}", "cdts.list")
 
@@ -27,6 +33,9 @@ class Listed:
     def key_of(self, record: Any) -> str | None:
         return str(record)
 
+    def shows(self, record: Any, created: Any) -> bool:
+        return bool(record == created)
+
     async def listing(self, group: str, since: float) -> Sequence[Any] | None:
         self.since.append(since)
         found = self.script.pop(0)
@@ -36,6 +45,8 @@ class Listed:
 
 
 class There:
+    held = False
+
     def __init__(self, *down: bool) -> None:
         self.answers = list(down)
 
@@ -148,3 +159,27 @@ def test_a_clock_that_is_set_back_is_followed() -> None:
     assert clock.now() == 410.0
     clocks.go(10.0, step=600.0)
     assert clock.now() == 420.0
+
+
+async def test_a_record_that_has_the_key_from_before_proves_no_lag(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of CDT records all are listed, so the one that was just created must be among them."""
+    (patient,) = server.store.add_patients(1)
+    listing = CdtKeys.listing
+    async with connect(server) as welkin:
+        cdts = welkin.patient(patient).cdts(CDT)
+        before = await cdts.create({"medication_name": "A", "external_id": "k"})
+        created = await cdts.create({"medication_name": "A", "external_id": "k"})
+        began = time.monotonic()
+
+        async def late(self: CdtKeys, patient: str, since: float) -> Any:
+            found = await listing(self, patient, since)
+            return [each for each in found or () if each.id == before.id or time.monotonic() > began + 0.2]
+
+        monkeypatch.setattr(CdtKeys, "listing", late)
+        proved = proof(CdtKeys(welkin.scope, CDT, "external_id", Echo), patience=10.0)
+        proved.begin(created, patient, "k")
+        await proved.wait()
+        assert proved.found_after is not None
+        assert proved.found_after > 0.2

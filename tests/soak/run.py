@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import random
@@ -12,8 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -23,8 +21,9 @@ import attrs
 from welkin_async import Welkin
 from welkin_async.sandbox import SandboxProcess
 
+from .judging import ids_by_row, named_doubles
 from .medication_file import MAPS, MedicationFile
-from .trouble import faults, weather
+from .trouble import Script, Weather, created, met, usual
 
 _ROOT = Path(__file__).parents[2]
 
@@ -38,6 +37,8 @@ class Figures:
         held: Records on the server.
         lost: Rows that are not there.
         doubled: Records beyond the first of a row.
+        named: Those of them that the review file names, with all ids of their row.
+        created: Rows that the import reports as created.
         results: Rows in the results file.
         rejected: Rows in the reject file.
         kills: How often the import was killed.
@@ -45,7 +46,11 @@ class Figures:
         seconds: How long all took.
         memory: Peak memory of an import, in MB.
         requests: Creates that reached the server.
-        faults: How often a fault was met.
+        faulty: Of these, the share that met a fault.
+        outages: How many there were.
+        met: How often each fault was met.
+        refused: How many requests each outage has refused, at least.
+        statuses: How often each status was answered; 0 for none.
         summary: What the last run said.
     """
 
@@ -53,6 +58,8 @@ class Figures:
     held: int = 0
     lost: int = 0
     doubled: int = 0
+    named: int = 0
+    created: int = 0
     results: int = 0
     rejected: int = 0
     kills: int = 0
@@ -60,7 +67,11 @@ class Figures:
     seconds: float = 0.0
     memory: float = 0.0
     requests: int = 0
-    faults: int = 0
+    faulty: float = 0.0
+    outages: int = 0
+    met: Mapping[str, int] = attrs.field(factory=dict)
+    refused: list[int] = attrs.field(factory=list)
+    statuses: Mapping[str, int] = attrs.field(factory=dict)
     summary: Mapping[str, Any] = attrs.field(factory=dict)
 
 
@@ -75,12 +86,18 @@ class Soak:
         patients: For how many patients.
         bad: The share of rows that cannot be imported as they are.
         seed: Which rows, faults and moments.
-        timeout: Seconds the import waits for an answer; a stall takes twice as long.
-        settle: Seconds; more than anything lands late.
+        script: What goes wrong.
+        timeout: Seconds the import waits for an answer.
+        stall: Seconds a stalled answer takes; None for twice the timeout.
+        settle: Seconds; unless doubles are meant to be, more than anything lands late.
         final_settle: Seconds.
         concurrency: Requests at once.
-        calm: Seconds between outages.
-        outage: Seconds an outage lasts.
+        calm: Seconds between two changes of the weather by chance; None for none.
+        outage: Seconds an outage lasts, of which there is one at least; None for none.
+        long_outage: Seconds of another one, once; None for none.
+        storm: Seconds for which every request is answered 429, once; None for none.
+        doubles: How many records land after their row was sent again.
+        latency: Seconds the server takes for every answer.
         rate: Requests per second that the server allows.
         token_life: Seconds; an import asks for 20 tokens in five minutes at most.
         quiet: Whether nothing is said on the way.
@@ -92,33 +109,64 @@ class Soak:
     patients: int = 200
     bad: float = 0.0
     seed: int = 1
+    script: Script = usual
     timeout: float = 2.0
+    stall: float | None = None
     settle: float = 5.0
     final_settle: float = 20.0
     concurrency: int = 32
-    calm: float = 20.0
-    outage: float = 3.0
+    calm: float | None = 20.0
+    outage: float | None = 3.0
+    long_outage: float | None = None
+    storm: float | None = 1.0
+    doubles: int = 0
+    latency: float = 0.0
     rate: float = 1000.0
     token_life: float = 60.0
     quiet: bool = True
+
+    def broken(self, figures: Figures) -> list[str]:
+        """Say which promises do not hold.
+
+        Args:
+            figures: What came of it.
+        """
+        never = [name for name, times in figures.met.items() if not times]
+        promises = {
+            f"{figures.lost} rows are lost": not figures.lost,
+            f"{figures.doubled} records are doubled, not {self.doubles}": figures.doubled == self.doubles,
+            f"{figures.named} of them are named": figures.named == figures.doubled,
+            f"{figures.created} rows are reported as created": figures.created == self.rows,
+            f"{figures.kills} kills, not {self.kills}": figures.kills >= self.kills,
+            f"never met: {', '.join(never)}": not never,
+            "an outage has refused nothing": min(figures.refused, default=1) > 0,
+        }
+        return [text for text, held in promises.items() if not held]
 
     async def run(self) -> Figures:
         """Import under faults and kills, and count what is there."""
         began = time.monotonic()
         figures = Figures(rows=self.rows)
-        async with SandboxProcess(token_life=self.token_life, rate=self.rate, seed=self.seed) as server:
+        options = {"token_life": self.token_life, "rate": self.rate, "latency": self.latency, "seed": self.seed}
+        async with SandboxProcess(**options) as server:
             guids = await self._create_patients(server)
             made = MedicationFile(guids, self.rows, self.bad, self.seed)
             lines = made.write(self.folder / "soak.csv")
-            await server.add_fault(*faults(2 * self.timeout))
-            async with _weather(server, self.seed, self.calm, self.outage):
-                await self._import(server, self.folder / "soak.csv", figures, self.kills)
-                figures.rejected = self._count(self.folder / "soak.rejects.csv")
-                if figures.rejected:
-                    row_of_line = {line: row for row, line in enumerate(lines)}
-                    mended = self.folder / "mended.csv"
-                    made.mend(self.folder / "soak.rejects.csv", mended, row_of_line)
-                    await self._import(server, mended, figures, min(self.kills, 1))
+            await server.add_fault(*self.script(self.rows, self.stall or 2 * self.timeout))
+            weather = Weather(server, self.seed, self.calm or 0.0, self.outage or 0.0)
+            async with asyncio.TaskGroup() as tasks:
+                changes = [tasks.create_task(weather.by_chance())] if self.calm else []
+                for share, seconds, status in (
+                    (0.35, self.storm, 429),
+                    (0.55, self.outage, None),
+                    (0.75, self.long_outage, None),
+                ):
+                    if seconds:
+                        tasks.create_task(weather.outage_after(share * self.rows, seconds, status))
+                await self._import_all(server, made, lines, figures)
+                for task in changes:
+                    task.cancel()
+            figures.outages, figures.refused = len(weather.refused), weather.refused
             # The server, whose memory is not meant, has not ended yet.
             figures.memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             await server.settle()
@@ -126,6 +174,18 @@ class Soak:
         figures.results = self._count(self.folder / "soak.ndjson")
         figures.seconds = time.monotonic() - began
         return figures
+
+    async def _import_all(
+        self, server: SandboxProcess, made: MedicationFile, lines: list[int], figures: Figures
+    ) -> None:
+        """Import the file, then the rows that were rejected and mended."""
+        await self._import(server, self.folder / "soak.csv", figures, self.kills)
+        figures.rejected = self._count(self.folder / "soak.rejects.csv")
+        if figures.rejected:
+            row_of_line = {line: row for row, line in enumerate(lines)}
+            mended = self.folder / "mended.csv"
+            made.mend(self.folder / "soak.rejects.csv", mended, row_of_line)
+            await self._import(server, mended, figures, min(self.kills, 1))
 
     def _count(self, path: Path) -> int:
         if not path.exists():
@@ -162,8 +222,8 @@ class Soak:
         names = ("base_url", "tenant", "instance", "api_client", "secret_key")
         variables = {f"WELKIN_{name.upper()}": str(getattr(server, name)) for name in names}
         environment = {**kept, "PYTHONPATH": str(_ROOT), **variables}
-        done_before, endings = await _created(server), 0
-        moments = sorted(chance.random() for _ in range(kills))
+        done_before, endings = await created(server), 0
+        moments = sorted(chance.uniform(0.0, 0.9) for _ in range(kills))
         while endings < 5:
             figures.starts += 1
             with (
@@ -175,7 +235,7 @@ class Soak:
                     share = moments.pop(0)
                     killed = await self._kill(server, process, chance, done_before + share * self.rows)
                     figures.kills += killed
-                    self._tell(f"{'killed' if killed else 'ended'} at {await _created(server)} creates")
+                    self._tell(f"{'killed' if killed else 'ended'} at {await created(server)} creates")
                     if killed:
                         continue
                 while process.poll() is None:
@@ -186,9 +246,10 @@ class Soak:
                 self._tell(f"ended with {process.returncode}")
             if text.startswith("{"):
                 figures.summary = json.loads(text)
-                wanted = 1 if figures.summary["rejected"] else 0
+                wanted = 0 if figures.summary["complete"] else 1
                 left = sum(figures.summary[name] for name in ("unknown", "failed", "unsent", "conflict"))
                 if process.returncode == wanted and not left:
+                    figures.created += figures.summary["created"]
                     return
         raise RuntimeError(f"the import does not come to an end: {self.folder / 'err.txt'} says why")
 
@@ -198,7 +259,7 @@ class Soak:
         """Kill a process after so many creates, or soon after its start; False where it has ended before."""
         soon = time.monotonic() + (chance.uniform(0.3, 3.0) if chance.random() < 0.25 else 3600.0)
         await asyncio.sleep(0.3)
-        while await _created(server) < after and time.monotonic() < soon:
+        while await created(server) < after and time.monotonic() < soon:
             if process.poll() is not None:
                 return False
             await asyncio.sleep(0.02)
@@ -211,35 +272,22 @@ class Soak:
 
     async def _judge(self, server: SandboxProcess, figures: Figures) -> None:
         """Ask the server, and tell rows apart by what they hold, not by their keys."""
-        counted = await server.records("medication")
-        rows: Counter[str] = Counter()
-        for patient in counted["patients"]:
-            held = await server.records("medication", full=True, patient=patient)
-            rows.update(record["jsonBody"]["medication_notes"] for record in held["records"])
-        figures.held = counted["total"]
+        held = await ids_by_row(server, "medication", "medication_notes")
         wanted = {f"row {row}" for row in range(self.rows)}
-        figures.lost = len(wanted - rows.keys())
-        figures.doubled = rows.total() - len(rows)
-        assert rows.total() == figures.held
-        assert not rows.keys() - wanted
-        figures.requests = await _created(server)
-        figures.faults = sum(fault["met"] for fault in await server.faults())
+        figures.held = sum(map(len, held.values()))
+        figures.lost = len(wanted - held.keys())
+        figures.doubled = figures.held - len(held)
+        figures.named = named_doubles(self.folder / "soak.review.csv", "NOTES", held)
+        assert not held.keys() - wanted
+        stats = await server.stats()
+        figures.statuses = dict(sorted(stats["statuses"].items()))
+        figures.requests = await created(server)
+        figures.met = met(await server.faults())
+        figures.faulty = sum(times for name, times in figures.met.items() if name.startswith("cdts.create ")) / max(
+            1, figures.requests
+        )
 
     def _tell(self, text: str) -> None:
         if not self.quiet:
             sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
             sys.stderr.flush()
-
-
-async def _created(server: SandboxProcess) -> int:
-    return int((await server.stats())["operations"].get("cdts.create", 0))
-
-
-@contextlib.asynccontextmanager
-async def _weather(server: SandboxProcess, seed: int, calm: float, outage: float) -> AsyncIterator[None]:
-    task = asyncio.create_task(weather(server, seed, calm=calm, outage=outage))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from welkin_async.bulk.journal import Journal
 from welkin_async.bulk.outcomes import Outcome, Status
-from welkin_async.errors import AuthenticationError, NotSentError, RequestError
+from welkin_async.errors import AuthenticationError, NotSentError, RequestError, safe_code
 
 __all__ = ["Bookkeeping", "Entry", "Step"]
 
@@ -22,6 +22,7 @@ class Step(Enum):
 
     SEND = "send"
     LOOK = "look"
+    CHECK = "check"
     SKIP = "skip"
     REFUSE = "refuse"
 
@@ -30,8 +31,9 @@ class Entry(NamedTuple):
     """What is to be done with a row that was pulled.
 
     Attributes:
-        step: ``SEND``; ``LOOK``: it may have been sent by an earlier run; ``SKIP``: it is done; ``REFUSE``: its key
-            belongs to another row with other content.
+        step: ``SEND``; ``LOOK``: it may have been sent by an earlier run; ``CHECK``: none has created it, but it may
+            have come another way, from that run's rejects; ``SKIP``: it is done; ``REFUSE``: its key belongs to another
+            row with other content.
         since: Wall-clock seconds since which it may have been sent, where it is to be looked for.
         earlier: What became of it in an earlier run, where it is done; None where another row stands for it.
     """
@@ -57,6 +59,7 @@ class Bookkeeping:
             by a digest of its own.
         block: How many positions are reserved at once, once rows are sent by many workers.
         retry: Whether rows that an earlier run refused or failed are sent again.
+        keyed: Whether rows can be looked for by their keys.
     """
 
     def __init__(
@@ -68,9 +71,11 @@ class Bookkeeping:
         verify: bool,
         block: int,
         retry: bool = False,
+        keyed: bool = False,
     ) -> None:
         self.journal = journal
         self._retry = retry
+        self._keyed = keyed
         self._content = content
         self._own_key = own_key
         self._verify = verify
@@ -103,7 +108,7 @@ class Bookkeeping:
         Raises:
             JournalError: the journal cannot be written.
         """
-        if entry.step not in (Step.SEND, Step.LOOK):
+        if entry.step in (Step.SKIP, Step.REFUSE):
             if self.journal.behind:
                 await self.journal.flush()
         elif not self.journal.covers(index):
@@ -136,6 +141,8 @@ class Bookkeeping:
             return Entry(Step.SKIP, earlier=standing.status)
         if standing.state == "unknown-since":
             return Entry(Step.LOOK, standing.since or 0.0)
+        if standing.status is not None and self._keyed:
+            return Entry(Step.CHECK, journal.since(index))
         return _SEND
 
     def may_be_there(self, index: int) -> bool:
@@ -178,7 +185,7 @@ class Bookkeeping:
             return
         error = outcome.error
         codes = error.error_codes if isinstance(error, RequestError) else ()
-        code = codes[0] if codes else type(error).__name__ if error is not None else None
+        code = safe_code(codes[0]) if codes else type(error).__name__ if error is not None else None
         # Where no connection or no token was to be had nothing is wrong with the row either.
         blameless = not sent or isinstance(error, NotSentError | AuthenticationError)
         name = str(status)

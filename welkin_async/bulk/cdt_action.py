@@ -127,16 +127,21 @@ class CdtAction:
         path = operation.path({**self._scope.params, "patient_id": "-", "record_id": "-"})
         return f"{operation.method} {self._scope.base_url}{path}"
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> bool:
         """Read the CDT's formation, so that rows can be checked before and after.
 
         ``GET /{tenant}/{instance}/formations/current/cdts/{cdt_name}``.
 
+        Returns:
+            Whether it was read: not where rows are not checked.
+
         Raises:
             RequestError: the formation could not be read.
         """
-        if self._refusals.check != "off":
-            self._learn(await self._formation(self.patient_scope))
+        if self._refusals.check == "off":
+            return False
+        self._learn(await self._formation(self.patient_scope))
+        return True
 
     async def read(self) -> object:
         """Make a harmless read, once, to see whether the server is there."""

@@ -32,6 +32,7 @@ RowT = TypeVar("RowT")
 R = TypeVar("R", bound=Record)
 
 _PROGRESS_EVERY = 0.25  # seconds
+_PROGRESS_WAITING = 1.0  # seconds, while no row gets its outcome
 _SHARE_FROM = 100  # rows before a share of failures means anything
 _DRAIN_MARGIN = 15.0  # seconds beyond an attempt's timeout: making the connection, and reading the answer
 
@@ -46,8 +47,9 @@ class Engine(Generic[RowT, R]):
         channel: Where outcomes go for a consumer; None where only the counts are wanted.
         window: How far pulling may run ahead of the consumer; 0 for no bound of its own.
         fail_fast: Whether to stop at the first row that is not created.
-        max_failures: After how many rows that are not created to stop: a count, or a share below 1.0; None for never.
-        on_progress: Called with a snapshot about four times a second, and at the end.
+        max_failures: Stops when more than so many rows are not carried out: a count, or a share below 1.0; None for
+            never.
+        on_progress: Called with a snapshot about four times a second, once a second while it waits, and at the end.
         drain: Seconds that requests on the wire are given when the import stops early.
         lost: Names the fields of a row that its record does not hold; None to leave it at what was answered.
         exactly: Looks rows up whose outcome is unknown; None to report them as they are.
@@ -98,6 +100,7 @@ class Engine(Generic[RowT, R]):
         self._workers = [Worker() for _ in range(concurrency)]
         self._idle = asyncio.Event()
         self._books: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._started = 0.0
         self._next_progress = 0.0
         self.report = Report()
@@ -112,6 +115,7 @@ class Engine(Generic[RowT, R]):
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._run(worker), name=f"welkin_async bulk worker {number}")
         self._books = asyncio.create_task(self._close_books(), name="welkin_async bulk")
+        self._tick()
 
     async def wait(self) -> None:
         """Wait until every row has its outcome; a caller's cancellation ends the import at once."""
@@ -149,6 +153,24 @@ class Engine(Generic[RowT, R]):
     def doubles(self) -> Sequence[Double]:
         """The keys that the last sweep found more than once."""
         return () if self.exactly is None else self.exactly.doubles
+
+    @property
+    def progress(self) -> Progress:
+        """How it stands."""
+        if not self._started:
+            return self.report.progress(self._source.total, 0.0)
+        return self.report.progress(
+            self._source.total,
+            self.report.seconds or time.monotonic() - self._started,
+            parked=0 if self.exactly is None else self.exactly.parked,
+            down_for=None if self._outage is None else self._outage.down_for,
+            sweep_in=None if self.exactly is None else self.exactly.sweep_in,
+        )
+
+    def reached(self) -> None:
+        """Note that the server has answered before any row was sent: where it does not answer a row, it is down."""
+        if self._outage is not None:
+            self._outage.reached()
 
     def advanced(self) -> None:
         """Note that the consumer took an outcome, so that pulling may go on."""
@@ -202,19 +224,32 @@ class Engine(Generic[RowT, R]):
             await self.exactly.aclose()
             self.report.doubled = sum(double.remains for double in self.exactly.doubles)
             self.report.lookups = self.exactly.lookups
+            self.report.unswept = self.exactly.unswept
         if self._outage is not None:
             await self._outage.aclose()
             self.report.paused = self._outage.seconds
         self.report.seconds = time.monotonic() - self._started
-        self._tell(self.report.seconds)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._tell()
         if self._channel is not None:
             self._channel.close()
 
-    def _tell(self, seconds: float) -> None:
+    def _tick(self) -> None:
+        """Hand out a snapshot where none was for a while: in a pause, say, or before the last sweep."""
+        if self._on_progress is not None:
+            now = time.monotonic()
+            due = self._next_progress - _PROGRESS_EVERY + _PROGRESS_WAITING
+            if now >= due:
+                self._next_progress, due = now + _PROGRESS_EVERY, now + _PROGRESS_WAITING
+                self._tell()
+            self._timer = asyncio.get_running_loop().call_later(due - now, self._tick)
+
+    def _tell(self) -> None:
         """Hand out a snapshot; a callback that fails stops the import, and costs no row its outcome."""
         if self._on_progress is not None:
             try:
-                self._on_progress(self.report.progress(self._source.total, seconds))
+                self._on_progress(self.progress)
             except Exception as error:
                 self._on_progress = None
                 self._stop(error)
@@ -296,6 +331,8 @@ class Engine(Generic[RowT, R]):
                 entry = books.enter(worker.index, worker.row)
                 if entry is not None:
                     await books.ready(worker.index, entry)
+                    if entry.step is Step.CHECK and problem is None and self.exactly is not None:
+                        entry = None if await self.exactly.absent(worker.row) else entry
             except BaseException as failure:
                 await self._settle(worker, self._not_entered(worker, failure))
                 if isinstance(failure, asyncio.CancelledError) and self._halt.stopping:
@@ -353,12 +390,13 @@ class Engine(Generic[RowT, R]):
             return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
         if self.exactly is not None:
             try:
-                self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line)
+                reason = _ELSEWHERE if entry.step is Step.CHECK else _ENDED
+                self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line, reason)
             except InvalidInputError as problem:
                 return Outcome(worker.index, worker.row, Status.FAILED, None, problem, 0)
             return None
         error = OutcomeUnknownError(
-            "an earlier run ended before its outcome was known, and rows have no keys",
+            f"{_ENDED}, and rows have no keys",
             request=self._kind.operation.line,
         )
         return Outcome(worker.index, worker.row, Status.UNKNOWN, None, error, 0)
@@ -485,9 +523,11 @@ class Engine(Generic[RowT, R]):
             now = time.monotonic()
             if now >= self._next_progress:
                 self._next_progress = now + _PROGRESS_EVERY
-                self._tell(now - self._started)
+                self._tell()
 
 
+_ENDED = "an earlier run ended before its outcome was known"
+_ELSEWHERE = "an earlier run did not create it, but it may have been created another way since"
 _THERE = frozenset({"created", "altered", "doubled"})
 _WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED})
 

@@ -30,6 +30,11 @@ class EverUnknown:
         return bool(self._ids)
 
     @property
+    def count(self) -> int:
+        """How many keys there are."""
+        return sum(map(len, self._ids.values()))
+
+    @property
     def by_patient(self) -> Mapping[str, Mapping[str, str | None]]:
         """The ids reported, by patient and key; None where none was."""
         return self._ids

@@ -11,6 +11,7 @@ from typing import Any
 
 from welkin_async.bulk.bookkeeping import Bookkeeping
 from welkin_async.bulk.deciding import Decision, Parked
+from welkin_async.bulk.elsewhere import Elsewhere
 from welkin_async.bulk.ever import EverUnknown
 from welkin_async.bulk.journal_lock import JournalError
 from welkin_async.bulk.looking import Server, look
@@ -68,6 +69,8 @@ class Exactly:
         self._tries = _TRIES
         self._watch: asyncio.Task[None] | None = None
         self._left = asyncio.Event()
+        self._sweep_at: float | None = None
+        self._swept = 0
 
     def start(
         self,
@@ -100,6 +103,7 @@ class Exactly:
             final_settle=self._final_settle,
             room=self._room,
         )
+        self._elsewhere = Elsewhere(self._keys, self.proof, server)
 
     def leave(self) -> None:
         """Leave the last sweep out, or break it off: a journal hands what it was to look at on to the next run."""
@@ -118,7 +122,22 @@ class Exactly:
     @property
     def lookups(self) -> int:
         """How many listings were made."""
-        return self._reconciler.lookups
+        return self._reconciler.lookups + self._elsewhere.lookups
+
+    @property
+    def parked(self) -> int:
+        """How many rows are looked for."""
+        return self._reconciler.pending
+
+    @property
+    def sweep_in(self) -> float | None:
+        """Seconds until the last sweep, 0.0 while it is made; None where nobody waits for it."""
+        return None if self._sweep_at is None else max(0.0, self._sweep_at - time.monotonic())
+
+    @property
+    def unswept(self) -> int:
+        """How many keys that were ever unknown no sweep has looked at."""
+        return self._ever.count - self._swept
 
     @property
     def cautious(self) -> bool:
@@ -158,14 +177,27 @@ class Exactly:
                 if any(self._keys.key_of(record) == key for record in records or ()):
                     self._confirm()
 
-    def look(self, index: int, row: Any, since: float, line: RequestLine) -> None:
-        """Park a row that an earlier run may have sent; its bytes may still land, so it settles from this run's start.
+    async def absent(self, row: Any) -> bool:
+        """Tell whether a row that an earlier run did not create is surely not on the server, and so may be sent.
+
+        Args:
+            row: The row.
+
+        Raises:
+            AuthenticationError: the server refused the token.
+        """
+        begun = 0.0 if self.books is None else self.books.journal.since(0)
+        return await self._elsewhere.absent(row, begun=begun, at=self._started + self._reconciler.settle)
+
+    def look(self, index: int, row: Any, since: float, line: RequestLine, reason: str) -> None:
+        """Park a row that may be there before this run; bytes may still land, so it settles from this run's start.
 
         Args:
             index: Its position.
             row: The row.
             since: Wall-clock seconds since which it may have been sent.
             line: What was sent.
+            reason: Why it may be there.
 
         Raises:
             InvalidInputError: it has no key, so that no run can have sent it.
@@ -173,7 +205,7 @@ class Exactly:
         key = self._keys.key(row)
         if not key:
             raise InvalidInputError("a row needs a key")
-        error = OutcomeUnknownError("an earlier run ended before its outcome was known", request=line)
+        error = OutcomeUnknownError(reason, request=line)
         self._take_in(Parked(index, row, self._keys.group(row), key, since, self._started, 0, error))
 
     def park(
@@ -236,7 +268,11 @@ class Exactly:
                 fail=self._fail,
                 doubles=self.doubles,
             )
-            await unless(self._left, sweep.run(self._reconciler.last_unknown + self._final_settle))
+            self._sweep_at = self._reconciler.last_unknown + self._final_settle
+            try:
+                await unless(self._left, sweep.run(self._sweep_at))
+            finally:
+                self._sweep_at, self._swept = None, sweep.looked_at
 
     async def aclose(self) -> None:
         """End the proof."""

@@ -119,6 +119,14 @@ class Journal:
         """
         return self._ledger.state(position)
 
+    def since(self, position: int) -> float:
+        """Return seconds since the epoch before which no earlier run can have sent a position; 0.0 where none ran.
+
+        Args:
+            position: 0 or more.
+        """
+        return self._ledger.since(position)
+
     def covers(self, position: int) -> bool:
         """Return whether a position may be sent now; yes means that it counts as sent. Else `reserve` it.
 

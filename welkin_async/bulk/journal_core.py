@@ -39,9 +39,10 @@ class Standing(NamedTuple):
     Attributes:
         state: ``done``: on the server, to be skipped. ``failed``: refused, or never sent; skipped by a resume and sent
             by a retry. ``unknown-since``: it may be there and must be looked up before it is sent. ``new``: never
-            sent. A ``conflict`` is ``failed`` for a resume, and ``unknown-since`` for a retry.
+            sent; with a status ``unsent`` where a run that was stopped had pulled it. A ``conflict`` is ``failed`` for
+            a resume, and ``unknown-since`` for a retry.
         since: Seconds since the epoch of the earliest send there can have been, where it is unknown; else None.
-        status: What was recorded, where it is done or failed: adopted ones are ``created``.
+        status: What was recorded, where it is done, failed or unsent: adopted ones are ``created``.
     """
 
     state: Literal["done", "failed", "unknown-since", "new"]
@@ -74,7 +75,7 @@ def _standing(status: str, mode: Mode) -> Standing | None:
         return Standing("done", status=status)
     if status in _REFUSED or (status == _CONFLICT and mode != "retry"):
         return Standing("failed", status=status)
-    return _NEW if status == _UNSENT else None
+    return Standing("new", status=status) if status == _UNSENT else None
 
 
 def redoable(mode: Mode) -> tuple[str, ...]:
@@ -151,7 +152,16 @@ class Ledger:
             return _CREATED
         if position >= self._old_mark:
             return _NEW
-        return Standing("unknown-since", self._since[bisect_right(self._starts, position) - 1])
+        return Standing("unknown-since", self.since(position))
+
+    def since(self, position: int) -> float:
+        """Return before which moment no earlier run can have sent a position; 0.0 where none had reserved any.
+
+        Args:
+            position: 0 or more.
+        """
+        block = bisect_right(self._starts, position) - 1
+        return self._since[block] if block >= 0 else 0.0
 
     def hand_out(self, position: int) -> bool:
         """Return whether a position may be sent; if so it counts as sent.

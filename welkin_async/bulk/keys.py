@@ -110,6 +110,10 @@ class CdtKeys:
         """Write a key in the one form in which keys are compared: the server may trim text, and write GUIDs its way."""
         return canonical(value) if self.field == "external_guid" else str(value).strip()
 
+    def shows(self, record: CdtRecord, created: CdtRecord) -> bool:
+        """Tell whether a record that was found is the one that was created: others may have its key, from before."""
+        return record.id == created.id
+
     def found(self, row: CdtRow, record: CdtRecord) -> Found:
         """Compare a row with the record that carries its key."""
         equal = not self.lost(plain(self.fields(row)), record.body)

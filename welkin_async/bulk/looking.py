@@ -13,6 +13,11 @@ __all__ = ["Looked", "Server", "is_silence", "look"]
 class Server(Protocol):
     """Knows whether the server is there."""
 
+    @property
+    def held(self) -> bool:
+        """Whether no row is sent, because it is thought down."""
+        ...
+
     async def down(self) -> bool:
         """Tell whether it is not, by trying: asked after a look-up that failed."""
         ...

@@ -27,19 +27,22 @@ class RunOptions(TypedDict, total=False):
     Attributes:
         concurrency: How many workers, each with one request at a time; 32 by default.
         fail_fast: Whether to stop at the first row that is not carried out.
-        on_progress: Called with a snapshot about four times a second, and at the end.
+        on_progress: Called with a snapshot about four times a second while rows get their outcomes, once a second
+            while the run waits, and at the end.
         journal: A file that keeps track of the run, so that one that was ended in any way can be started again with
             the same source and skips what is done; see `Journal`. None by default.
         resume: What a run with an existing journal takes up: ``resume``, the default: what was not sent; ``retry``:
-            also what was refused or failed; ``restart``: everything, forgetting the journal.
+            also what was refused or failed, which is looked for first where rows have keys, because it may have been
+            created another way since; ``restart``: everything, forgetting the journal.
         source: What identifies the source to the journal, such as the SHA-256 of a file. By default the rows themselves
             are compared, by a digest of key and content. Either way a key belongs to one row: a second one with other
             content is ``failed``, with the same content ``skipped``. Only keys that `keys.file_key` has minted from a
             row's position are taken for unique as they are.
         block: How many positions the journal reserves at once; 1 000 by default. After a crash at most so many rows,
             and half as many again, are looked up, or sent again where that does no harm.
-        max_failures: After how many rows that are not carried out to stop: a count, or a share of the rows below 1.0
-            (judged from 100 rows on). None, the default, for never.
+        max_failures: Stops the run when more than so many rows are not carried out: a count, or a share below 1.0 of
+            the rows that have their outcome, judged from 100 rows on and so never in a shorter run. None, the default,
+            for never.
     """
 
     concurrency: int
@@ -74,8 +77,8 @@ class CreateOptions(KeyedOptions, total=False):
         remove_doubles: Whether a record that turns out to be there twice is removed where it is equal and unedited;
             the id that was reported stays. False by default: doubles are named, not touched.
         check: What to do about rows the CDT's formation does not allow. ``strict``, the default: they are ``failed``
-            and never sent. ``warn``: they are sent, and a warning names the field once. ``off``: the formation is not
-            read, and fields are compared without knowing their types.
+            and never sent. ``warn``: they are sent, and a warning names the field once. ``off``: they are sent,
+            and fields are compared without knowing their types.
     """
 
     key_field: KeyField | None

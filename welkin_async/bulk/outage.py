@@ -89,6 +89,7 @@ class Outage:
         self._way = asyncio.Event()
         self._way.set()
         self._trial_taken = False
+        self._tried = 0.0  # when a row was last let go ahead
         self._task: asyncio.Task[None] | None = None
         self._since = 0.0
         self._answers = 0
@@ -100,6 +101,11 @@ class Outage:
     def held(self) -> bool:
         """Whether workers must wait."""
         return self.breaker.state is not State.UP
+
+    @property
+    def down_for(self) -> float | None:
+        """Seconds since which the server is down; None where it is not."""
+        return time.monotonic() - self._since if self.held else None
 
     async def wait(self) -> None:
         """Wait until the server is up, or until it is this caller's turn to try."""
@@ -147,9 +153,14 @@ class Outage:
         return False
 
     def reached(self) -> None:
-        """Note that something other than a row was answered: the address is right."""
+        """Note that something other than a row was answered: the address is right, and one row may go ahead.
+
+        Not with every answer, because reads may be answered all the time in which rows are not.
+        """
         self.breaker.ever_answered = True
         self._answers_seen = None
+        if self.breaker.state is State.DOWN and time.monotonic() - self._tried >= _FIRST_PAUSE:
+            self._try_one()
 
     async def aclose(self) -> None:
         """Stop trying."""
@@ -176,7 +187,13 @@ class Outage:
                     continue
             except Exception:  # noqa: S110 - the row that goes ahead meets the same, and ends the import with it
                 pass
+            self._try_one()
+            pause = _FIRST_PAUSE
+
+    def _try_one(self) -> None:
+        """Let one row go ahead."""
+        if self.breaker.state is State.DOWN:
+            self._tried = time.monotonic()
             self._trial_taken = False
             self.breaker.try_one()
             self._way.set()
-            pause = _FIRST_PAUSE

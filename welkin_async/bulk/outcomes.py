@@ -111,6 +111,10 @@ class Progress:
         seconds: Since the start.
         updated: Rows whose record was changed.
         deleted: Rows whose record was deleted.
+        parked: Rows that may or may not be on the server, and are looked for.
+        down_for: Seconds for which the run has been paused so far, because the server is down; None where it is not.
+        sweep_in: Seconds until the last look for doubled keys, for which all is done but to wait; None before and
+            after.
     """
 
     total: int | None
@@ -127,6 +131,9 @@ class Progress:
     seconds: float
     updated: int = 0
     deleted: int = 0
+    parked: int = 0
+    down_for: float | None = None
+    sweep_in: float | None = None
 
     @property
     def rows(self) -> int:
@@ -157,6 +164,8 @@ class Report:
         deleted: Rows whose record was deleted.
         undone: Rows among the skipped that an earlier run did not carry out, or whose record it found altered or
             doubled.
+        unswept: Keys that were ever unknown and that no last look was made at, because the run ended before or could
+            not make it: whether they are doubled is not known. A later run with the same journal makes up for it.
     """
 
     created: int = 0
@@ -176,6 +185,7 @@ class Report:
     updated: int = 0
     deleted: int = 0
     undone: int = 0
+    unswept: int = 0
 
     @property
     def rows(self) -> int:
@@ -190,7 +200,8 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every row is on the server once, as it was sent, by this run or an earlier one."""
-        return self.done + self.skipped - self.undone == self.rows and not self.altered and not self.doubled
+        once = not self.doubled and not self.unswept
+        return once and self.done + self.skipped - self.undone == self.rows and not self.altered
 
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one outcome."""
@@ -224,13 +235,16 @@ class Report:
         if attempts > 1:
             self.retried += attempts - 1
 
-    def progress(self, total: int | None, seconds: float) -> Progress:
-        """Return a snapshot.
-
-        Args:
-            total: How many rows there are, or None.
-            seconds: Since the start.
-        """
+    def progress(
+        self,
+        total: int | None,
+        seconds: float,
+        *,
+        parked: int = 0,
+        down_for: float | None = None,
+        sweep_in: float | None = None,
+    ) -> Progress:
+        """Return a snapshot; the arguments are what a report does not know, see `Progress`."""
         return Progress(
             total=total,
             created=self.created,
@@ -246,6 +260,9 @@ class Report:
             seconds=seconds,
             updated=self.updated,
             deleted=self.deleted,
+            parked=parked,
+            down_for=down_for,
+            sweep_in=sweep_in,
         )
 
 

@@ -166,6 +166,10 @@ class PatientKeys:
         found = record.__wire__().get(GUID)
         return None if found is None else canonical(found)
 
+    def shows(self, record: Patient, created: Patient) -> bool:
+        """Tell whether a patient has the key of one that was created: of those that have it one is found, any one."""
+        return self.key_of(record) == self.key_of(created)
+
     def found(self, row: PatientRow, record: Patient) -> Found:
         """Compare a row with the patient that carries its key."""
         created = record.created_at

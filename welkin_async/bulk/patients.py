@@ -56,8 +56,9 @@ class CreatePatient:
         self.target = f"{_CREATE.method} {self._url}"
         self.timeout = scope.defaults.timeout
 
-    async def prepare(self) -> None:
-        """Do nothing: there is no formation of patients to be read."""
+    async def prepare(self) -> bool:
+        """Return False: there is no formation of patients to be read."""
+        return False
 
     async def read(self) -> object:
         """Make a harmless read, once, to see whether the server is there: of a patient that is not."""

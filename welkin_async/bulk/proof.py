@@ -104,7 +104,7 @@ class Proof:
             return False
         if self.standing is Standing.UNPROVED:
             self.standing = Standing.PROVING
-        self._task = asyncio.create_task(self._find(patient, key), name="welkin_async bulk proof")
+        self._task = asyncio.create_task(self._find(patient, record), name="welkin_async bulk proof")
         return True
 
     def confirm(self, within: float = 0.0) -> None:
@@ -129,21 +129,21 @@ class Proof:
             self._task.cancel()
             await asyncio.wait((self._task,))
 
-    async def _find(self, patient: str, key: str) -> None:
+    async def _find(self, patient: str, created: Any) -> None:
         try:
-            await self._look_until_found(patient, key)
+            await self._look_until_found(patient, created)
         except WelkinError as error:
             self.standing, self.error = Standing.FAILED, error
 
-    async def _look_until_found(self, patient: str, key: str) -> None:
-        created = last = time.monotonic()
-        since = self._wall.at(created)
+    async def _look_until_found(self, patient: str, created: Any) -> None:
+        began = last = time.monotonic()
+        since = self._wall.at(began)
         pause = waited = gone = 0.0
         while True:
             records, answered, _ = await look(self._keys.listing(patient, since), self.server)
             last, before = time.monotonic(), last
-            if any(self._keys.key_of(record) == key for record in records or ()):
-                self.found_after = last - created - gone
+            if any(self._keys.shows(record, created) for record in records or ()):
+                self.found_after = last - began - gone
                 self.standing = Standing.ARMED
                 return
             if answered:

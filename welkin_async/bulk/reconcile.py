@@ -55,6 +55,10 @@ class Keys(Protocol):
         """Return what a record carries in the key field."""
         ...
 
+    def shows(self, record: Any, created: Any, /) -> bool:
+        """Tell whether a record that was found shows that look-ups find one that was created."""
+        ...
+
     def found(self, row: Any, record: Any, /) -> Found:
         """Compare a row with the record that carries its key."""
         ...
@@ -197,6 +201,8 @@ class Reconciler:
             self._there_since = self._clock()
             return
         by_key = self._by_key(records)
+        if self._server is not None and self._server.held and not self._trust.armed:
+            waited = 0.0  # while nothing is created nothing can be proved either
         for parked in [parked for parked in rows.values() if parked.since <= began]:
             parked.waited += waited
             found = None if by_key is None else choose(parked, self._found(parked, by_key), skew=_SKEW)

@@ -11,6 +11,7 @@ from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.engine import Engine
 from welkin_async.bulk.exactly import Exactly
 from welkin_async.bulk.journal import Journal
+from welkin_async.bulk.looking import is_silence
 from welkin_async.bulk.options import KeyedOptions, RunOptions
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import Report
@@ -18,6 +19,7 @@ from welkin_async.bulk.reconcile import Keys
 from welkin_async.bulk.source import Source
 from welkin_async.bulk.stream import OutcomeStream
 from welkin_async.bulk.work import Action, Kind
+from welkin_async.errors import RequestError
 from welkin_async.record import Record
 
 __all__ = ["Job", "exactly_of", "run", "stream"]
@@ -49,8 +51,8 @@ class Job(Action[RowT_contra, R_co], Protocol):
         """What identifies where it is done, for a journal."""
         ...
 
-    async def prepare(self) -> None:
-        """Read what rows are checked against; raises what ends the run before it begins."""
+    async def prepare(self) -> bool:
+        """Read what rows are checked against, if anything is; raises what ends the run before it begins."""
         ...
 
     async def read(self) -> object:
@@ -101,6 +103,7 @@ class _Preparation:
                 verify=source is None,
                 block=options.get("block", 1000),
                 retry=mode == "retry",
+                keyed=exactly is not None,
             )
             self._engine.books = books
             if exactly is None:
@@ -108,10 +111,19 @@ class _Preparation:
             else:
                 exactly.books = books
         try:
-            await self._job.prepare()
+            if await self._job.prepare() or await self._is_answered():
+                self._engine.reached()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
+
+    async def _is_answered(self) -> bool:
+        """Tell whether the server answers, so that one that falls silent later is down; what it says is no matter."""
+        try:
+            await self._job.read()
+        except RequestError as error:
+            return not is_silence(error)
+        return True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.engine import Engine
 from welkin_async.bulk.exactly import Double
-from welkin_async.bulk.outcomes import Outcome, Report
+from welkin_async.bulk.outcomes import Outcome, Progress, Report
 from welkin_async.record import Record
 
 __all__ = ["OutcomeStream"]
@@ -45,6 +45,11 @@ class OutcomeStream(Generic[RowT, R]):
     def report(self) -> Report:
         """Counts up to now; final after leaving."""
         return self._engine.report
+
+    @property
+    def progress(self) -> Progress:
+        """How it stands: the counts, and what it waits for."""
+        return self._engine.progress
 
     @property
     def unfinished(self) -> list[Outcome[RowT, R]]:

@@ -84,6 +84,9 @@ class Sweep:
         remove_doubles: Whether copies of a key's record are removed, where it is known which of them was reported.
         fail: Called where a patient could not be listed, or a copy not be removed.
         doubles: Where to put what is found, as it is found.
+
+    Attributes:
+        looked_at: How many keys it has looked at.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Sweep:
         self._remove_doubles = remove_doubles
         self._fail = fail
         self._doubles = doubles
+        self.looked_at = 0
 
     async def run(self, at: float) -> None:
         """Look at every key.
@@ -129,6 +133,7 @@ class Sweep:
                     double = await self._double(patient, key, keys[key], records, keep=elsewhere)
                     if double.remains:
                         left.add(key)  # the next run names it as well
+            self.looked_at += len(keys)
             if self._journal is not None:
                 self._journal.swept(key for key in keys if key not in left)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from welkin_async.cli.conversions import FieldType
@@ -76,6 +77,8 @@ class Column:
             value = values.get(self._name)
         elif isinstance(values, list) and 0 <= self._index < len(values):
             value = values[self._index]
+        if isinstance(value, datetime):
+            return value.isoformat()
         return str(value).strip() if type(value) in (str, int) else ""
 
 

@@ -17,7 +17,7 @@ from welkin_async.times import format_date, format_datetime, parse_date
 __all__ = ["Conversion", "ConversionError", "FieldType", "conversion"]
 
 Conversion = Callable[[JSON], JSON]
-"""Takes a cell's text, or a JSON value other than null; raises `ConversionError`."""
+"""Takes a cell's text, or a JSON value other than null, or a datetime or a list with some; raises `ConversionError`."""
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*").fullmatch
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\s*").fullmatch
@@ -44,16 +44,29 @@ class ConversionError(ValueError):
     """A value does not fit; the text says what was expected and never quotes it."""
 
 
-def conversion(kind: FieldType, zone: tzinfo | None = None) -> Conversion:
+def conversion(kind: FieldType | None, zone: tzinfo | None = None) -> Conversion:
     """Return the conversion to a type.
 
     Args:
-        kind: The type.
+        kind: The type; None to leave values as they are, but for datetimes, which JSON has none of.
         zone: The zone of datetimes without an offset; None refuses them.
     """
+    if kind is None:
+        return lambda value: _written(value, zone)
     if kind is FieldType.DATETIME:
         return lambda value: _datetime(value, zone)
+    if kind is FieldType.TEXT:
+        return lambda value: _text(_written(value, zone))
     return _CONVERSIONS[kind]
+
+
+def _written(value: JSON, zone: tzinfo | None) -> JSON:
+    """Write datetimes as the API does: one without a zone would be taken for another moment than was meant."""
+    if isinstance(value, datetime):
+        return _datetime(value, zone)
+    if isinstance(value, list):
+        return [_written(each, zone) for each in value]
+    return value
 
 
 def _text(value: JSON) -> JSON:
@@ -106,7 +119,7 @@ def _date(value: JSON) -> JSON:
 
 def _datetime(value: JSON, zone: tzinfo | None) -> JSON:
     try:
-        moment = datetime.fromisoformat(value.strip())
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value.strip())
     except (AttributeError, ValueError):
         raise ConversionError("expected a datetime, such as 2024-05-31T14:30:00Z") from None
     if moment.tzinfo is None:
@@ -120,7 +133,7 @@ def _datetime(value: JSON, zone: tzinfo | None) -> JSON:
 def _placed(moment: datetime, zone: tzinfo | None) -> datetime:
     """Give a local time its zone, unless the clock was changed just then."""
     if zone is None:
-        raise ConversionError("expected a datetime with an offset; without one give --timezone")
+        raise ConversionError("expected a datetime with an offset, or --timezone for those without")
     first = moment.replace(tzinfo=zone)
     try:
         same = first.utcoffset() == first.replace(fold=1).utcoffset()
@@ -133,7 +146,6 @@ def _placed(moment: datetime, zone: tzinfo | None) -> datetime:
 
 
 _CONVERSIONS: dict[FieldType, Conversion] = {
-    FieldType.TEXT: _text,
     FieldType.INTEGER: _integer,
     FieldType.NUMBER: _number,
     FieldType.BOOLEAN: _boolean,

@@ -16,17 +16,24 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_MANY_ZEROS, _FEW_ZEROS = 0.3, 0.05
 _DELIMITERS = ",;\t|"
 
 
 def encoding_of(beginning: bytes) -> str:
-    """Return the encoding that a byte order mark names, UTF-8 where there is none.
+    """Return the encoding that a byte order mark names; without one UTF-16 where zeros tell of it, else UTF-8.
 
     Args:
         beginning: The first bytes of the file.
     """
     for mark, name in _MARKS:
         if beginning.startswith(mark):
+            return name
+    pairs = len(beginning) // 2
+    first, second = beginning[0::2].count(0), beginning[1::2].count(0)
+    # No other text has zeros. In UTF-16 they are one half of what ASCII has too, so of nearly all that a header holds.
+    for many, few, name in ((second, first, "utf-16-le"), (first, second, "utf-16-be")):
+        if many > pairs * _MANY_ZEROS and few < pairs * _FEW_ZEROS:
             return name
     return "utf-8"
 

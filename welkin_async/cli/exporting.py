@@ -201,6 +201,7 @@ class Export:
                 ("seconds", f"{last.seconds:,.2f}", ""),
             ]
         lines += [("requests", whole(meter.requests), ""), ("throttled", whole(meter.throttled), "")]
+        lines.append(("429s", whole(meter.too_many), ""))
         text = f"{into}\n\n{aligned(lines)}"
         if self._whole and last is not None and last.cursor is not None and options.resource is not None:
             text += f"\n\nwhat comes later is read with\n  --start {last.cursor}"

@@ -9,9 +9,11 @@ from pathlib import Path
 import anyio.to_thread
 
 from welkin_async.cli.jobs import Job
+from welkin_async.cli.lines import UNDECODABLE
 from welkin_async.cli.once import Once
 from welkin_async.cli.patients import PatientLookup
 from welkin_async.cli.preparation import Prepared, Preparing
+from welkin_async.cli.progress import say
 from welkin_async.cli.records_there import RecordsThere
 from welkin_async.cli.rows import FileRow, Problem
 from welkin_async.cli.sources import Source
@@ -55,6 +57,7 @@ class Feed:
         self._begin = begin
         self._position = 0
         self._state = _state(self._path)
+        self._hinted = False
 
     async def rows(self) -> AsyncGenerator[FileRow, None]:
         """Yield the rows; to be closed by whoever stops early.
@@ -100,6 +103,10 @@ class Feed:
         return batch
 
     def _row(self, prepared: Prepared, ids: dict[str, str | Problem]) -> FileRow:
+        if prepared.row.problem is UNDECODABLE and not self._hinted:
+            self._hinted = True
+            line, encoding = prepared.row.line, self._source.encoding
+            say(f"line {line} is not text in {encoding}: where that is not the file's encoding, give --encoding")
         found = prepared.problem or ids.get(prepared.patient, "")
         if isinstance(found, Problem):
             return self._job.row(prepared, "", found)

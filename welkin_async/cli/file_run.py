@@ -110,7 +110,7 @@ class FileRun:
         tally.start()
         self._meter.samples.restart()
         rows = feed.rows()
-        stream = job.stream(welkin, rows, opened.digest)
+        stream = job.stream(welkin, rows, opened.digest, tally.told)
         refused = False
         try:
             async with (
@@ -166,6 +166,7 @@ class FileRun:
                 await self._consume(stream)
         finally:
             if entered:
+                self._tally.unswept = stream.report.unswept
                 for outcome in stream.unfinished:
                     self._settlement.take(outcome)
                 await anyio.to_thread.run_sync(self._settlement.finish, self._options.journal)

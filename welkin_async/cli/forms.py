@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple, Protocol, TextIO
 
 from welkin_async.cli.rows import RAW, SourceRow
@@ -185,7 +186,8 @@ class NdjsonForm:
             values = {RAW: values}
         all_marks = entry.marks(row.line)
         marks = {name: all_marks[name] for name in self._marks}
-        return json.dumps({**marks, **values, **marks} if self._first else {**values, **marks}) + "\n"
+        shown = {**marks, **values, **marks} if self._first else {**values, **marks}
+        return json.dumps(shown, default=datetime.isoformat) + "\n"  # a Parquet file's datetimes
 
     def held(self, file: TextIO) -> Iterator[Held]:
         """Yield the whole records of a file; see `Form`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from welkin_async.bulk import OutcomeStream
+from welkin_async.bulk import OutcomeStream, Progress
 from welkin_async.bulk.reconcile import Keys
 from welkin_async.cli.deeds import Deed
 from welkin_async.cli.once import Once
@@ -82,12 +82,15 @@ class Job(Protocol):
         """Return what finds by their keys what rows have created; None where nothing is to be found so."""
         ...
 
-    def stream(self, welkin: Welkin, rows: AsyncIterator[Any], digest: str) -> OutcomeStream[Any, Any]:
+    def stream(
+        self, welkin: Welkin, rows: AsyncIterator[Any], digest: str, told: Callable[[Progress], None]
+    ) -> OutcomeStream[Any, Any]:
         """Carry rows out.
 
         Args:
             welkin: An open session.
             rows: The rows.
             digest: SHA-256 of the file.
+            told: Called with a snapshot now and then.
         """
         ...

@@ -57,7 +57,7 @@ class PatientMapping:
     """Reads from rows whose they are, and nothing else.
 
     Args:
-        columns: The columns of the file, or of its first row.
+        columns: The columns of the file, or those that its first rows share.
         fixed: Whether every row has exactly these.
         patient_column: The column of the patient's key; None where rows belong to no patient.
 
@@ -79,12 +79,16 @@ class PatientMapping:
         patient = "" if self._patient is None else self._patient.of(row)
         return Mapped(patient, {}) if patient or self._patient is None else _NO_PATIENT
 
+    def column_of(self, field: str) -> str | None:
+        """Return None: no field comes from a column."""
+        return None
+
 
 class FieldMapping(PatientMapping):
     """Turns rows into fields.
 
     Args:
-        columns: The columns of the file, or of its first row.
+        columns: The columns of the file, or those that its first rows share.
         fixed: Whether every row has exactly these.
         patient_column: The column of the patient's key; None where rows belong to no patient.
         maps: What is sent; empty to send every column but the patient's, under its own name.
@@ -131,6 +135,7 @@ class FieldMapping(PatientMapping):
         self._closed = bool(maps)
         self._by_name = {entry.column: entry for entry in entries} if not maps else {}
         self._entries = entries
+        self._columns = {entry.field: entry.column for entry in entries}
         self._cells: list[tuple[int, str, Callable[[Any], JSON] | None, str]] = []
         if fixed:
             self._cells = [(columns.index(entry.column), entry.field, entry.convert, entry.column) for entry in entries]
@@ -161,9 +166,13 @@ class FieldMapping(PatientMapping):
 
     def _conversion(self, kind: FieldType | None) -> Conversion | None:
         # A cell of a CSV file is text to begin with.
-        if kind is None or (kind is FieldType.TEXT and self._fixed):
+        if self._fixed and kind in (None, FieldType.TEXT):
             return None
         return conversion(kind, self._zone)
+
+    def column_of(self, field: str) -> str | None:
+        """Return the column that a field comes from, None where there is none; see `RowMapping`."""
+        return self._columns.get(field, None if self._closed or self._fixed else field)
 
     def apply(self, row: SourceRow) -> Mapped | Problem:
         """Return what a row is about, or why it cannot be sent.
@@ -189,12 +198,12 @@ class FieldMapping(PatientMapping):
                 if text and not text.isspace():
                     fields[field] = text if convert is None else convert(text)
         except ConversionError as error:
-            return Problem(Status.REJECTED, f"column {column}: {error}")
+            return _misfit(column, error, "")
         return Mapped(patient, fields) if fields else _EMPTY
 
     def _from_object(self, patient: str, values: dict[str, JSON]) -> Mapped | Problem:
         fields: dict[str, JSON] = {}
-        column = ""
+        column, value = "", None
         try:
             for entry in self._entries if self._closed else self._all_of(values):
                 column = entry.column
@@ -202,13 +211,13 @@ class FieldMapping(PatientMapping):
                     value = values[column]
                     fields[entry.field] = value if entry.convert is None or value is None else entry.convert(value)
         except ConversionError as error:
-            return Problem(Status.REJECTED, f"column {column}: {error}")
+            return _misfit(column, error, value)
         except CommandError as error:
             return Problem(Status.REJECTED, str(error))
         return Mapped(patient, fields) if fields else _EMPTY
 
     def _all_of(self, values: dict[str, JSON]) -> Iterable[_Entry]:
-        """Every key of an object that is to be sent; those that the first row did not have are looked at now."""
+        """Every key of an object that is to be sent; those that the first rows did not share are looked at now."""
         for name in values:
             if name in self._unsent:
                 continue
@@ -224,6 +233,10 @@ def _several(field: CdtField) -> bool:
     """Tell whether a field holds a list: a select of several, or a checkbox with options."""
     meta = field.meta or {}
     return bool(meta.get("multiple")) or (field.type == "checkbox" and bool(meta.get("options")))
+
+
+def _misfit(column: str, error: ConversionError, value: JSON) -> Problem:
+    return Problem(Status.REJECTED, f"column {column}: {error}; got {type(value).__name__}")
 
 
 def _check_once(fields: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from welkin_async.transport import Attempt
 __all__ = ["Meter"]
 
 _AUTHENTICATE = "auth.create_token"
+_TOO_MANY = 429
 _FINAL = frozenset({Verdict.DONE.value, Verdict.REJECTED.value})
 
 
@@ -27,8 +28,11 @@ class Meter:
         deed: What is done.
         requests: All that went out.
         deeds: Those among them that do it.
-        causes: Requests that were not answered for good, by verdict and status: why anything was repeated.
-        throttled: 429 and the like.
+        causes: Of those that do it the ones that were not answered for good, by verdict and status: why rows were
+            sent again.
+        others: The same of all other requests: tokens and look-ups.
+        throttled: 429, and 503 that says when to come again.
+        too_many: The 429s alone.
         tokens: Requests for a token.
         sent: Bytes of bodies that went out.
         received: Bytes of bodies that came back.
@@ -40,7 +44,9 @@ class Meter:
     requests: int = 0
     deeds: int = 0
     causes: Counter[tuple[str, int | None]] = attrs.field(factory=Counter)
+    others: Counter[tuple[str, int | None]] = attrs.field(factory=Counter)
     throttled: int = 0
+    too_many: int = 0
     tokens: int = 0
     sent: int = 0
     received: int = 0
@@ -65,7 +71,9 @@ class Meter:
             self.latency.add(attempt.seconds)
             self.samples.now().latency.add(attempt.seconds)
         if verdict not in _FINAL:
-            self.causes[verdict, attempt.status] += 1
+            causes = self.causes if operation in self.deed.operations else self.others
+            causes[verdict, attempt.status] += 1
+            self.too_many += attempt.status == _TOO_MANY
             if verdict == Verdict.THROTTLED.value:
                 self.throttled += 1
                 self.samples.now().throttled += 1
@@ -79,7 +87,9 @@ class Meter:
             f"{self.deed.request}s": self.deeds,
             "token_requests": self.tokens,
             "throttled": self.throttled,
-            "not_answered_for_good": {_cause(*cause): count for cause, count in self.causes.most_common()},
+            "429s": self.too_many,
+            "not_answered_for_good": _named(self.causes),
+            "others_not_answered_for_good": _named(self.others),
             "bytes_sent": self.sent,
             "bytes_received": self.received,
             "latency_seconds": {
@@ -91,5 +101,8 @@ class Meter:
         }
 
 
-def _cause(verdict: str, status: int | None) -> str:
-    return f"{verdict}, {'no answer' if status is None else status}"
+def _named(causes: Counter[tuple[str, int | None]]) -> dict[str, int]:
+    return {
+        f"{verdict}, {'no answer' if status is None else status}": count
+        for (verdict, status), count in causes.most_common()
+    }

@@ -13,6 +13,7 @@ from welkin_async.codec import JSON
 
 __all__ = ["NdjsonSource"]
 
+_SAMPLE = 8  # rows that are looked at for columns
 _NOT_JSON = refused("expected a JSON object with each key once")
 
 
@@ -29,16 +30,15 @@ class NdjsonSource:
         self.total: int | None = None
         self._lines = Lines(file)
         self._held: list[SourceRow] = []
-        self._held = first = self.read(1)
-        values = first[0].values if first else None
-        self.columns = tuple(values) if isinstance(values, dict) else ()
+        self._held = self.read(_SAMPLE)
+        self.columns = _shared(self._held)
         self.fixed = False
         self.form: Form = NdjsonForm()
 
     def read(self, most: int) -> list[SourceRow]:
         """Return the next rows; see `Source`."""
         lines = self._lines
-        rows, self._held = self._held, []
+        rows, self._held = self._held[:most], self._held[most:]
         while len(rows) < most:
             lines.taken.clear()
             text = next(lines, None)
@@ -71,6 +71,12 @@ class NdjsonSource:
     def close(self) -> None:
         """Close the file."""
         self._lines.close()
+
+
+def _shared(rows: list[SourceRow]) -> tuple[str, ...]:
+    """Return the keys that all of some rows have: one that only a bad row has is no reason to refuse the file."""
+    objects = [row.values for row in rows if isinstance(row.values, dict)]
+    return tuple(name for name in objects[0] if all(name in each for each in objects)) if objects else ()
 
 
 def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:

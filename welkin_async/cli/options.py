@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import attrs
 
+from welkin_async.bulk import Progress
 from welkin_async.bulk.options import RunOptions
 from welkin_async.cli.columns import ColumnMap
 from welkin_async.cli.text import CommandError
@@ -47,7 +49,7 @@ class FileOptions:
         delimiter: What stands between the cells of a CSV file; None to find it out.
         journal: The journal; None for none.
         mode: What a run with an existing journal takes up.
-        max_failures: After how many rows that are not done to stop; a share below 1.0; None for never.
+        max_failures: How many rows may not be done before it stops; a share below 1.0; None for any number.
         json: Whether the summary is for machines.
         report: Where a page with the summary goes; None for nowhere.
         dry_run: Whether the file is only checked.
@@ -85,11 +87,12 @@ class FileOptions:
         all_of_it = (*decisive, self.encoding, self.delimiter, str(self.zone), [tuple(each) for each in self.maps])
         return f"{digest} {hashlib.sha256(repr(all_of_it).encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
-    def run(self, digest: str, *decisive: object) -> RunOptions:
+    def run(self, digest: str, told: Callable[[Progress], None], *decisive: object) -> RunOptions:
         """Return the options of the bulk operation.
 
         Args:
             digest: SHA-256 of the file.
+            told: Called with a snapshot now and then.
             decisive: What decides a row's patient, key and fields, beside what is here.
         """
         return {
@@ -98,6 +101,7 @@ class FileOptions:
             "resume": self.mode,
             "source": self.source(digest, *decisive),
             "max_failures": self.max_failures,
+            "on_progress": told,
         }
 
 

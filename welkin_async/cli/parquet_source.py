@@ -26,7 +26,8 @@ _UNFIT = refused("holds a value that is neither text, number, boolean, date, dat
 class ParquetSource:
     """A Parquet file; see `Source`. Its lines are its rows, from 1.
 
-    Dates and datetimes become ISO text, a decimal number its text, and are converted as the cells of a CSV file are.
+    Dates become ISO text, a decimal number its text, and are converted as the cells of a CSV file are. Datetimes stay
+    what they are, so that none without a zone can pass for text.
 
     Args:
         path: The file.
@@ -81,14 +82,14 @@ class ParquetSource:
 
 
 def _plain(value: Any) -> JSON:
-    """Return a value as JSON can hold it."""
-    if value is None or isinstance(value, str | bool | int):
+    """Return a value as JSON can hold it, but for datetimes."""
+    if value is None or isinstance(value, str | bool | int | datetime):
         return value
     if isinstance(value, float):
         if math.isfinite(value):
             return value
         raise ValueError("no JSON number")
-    if isinstance(value, datetime | date):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal) and value.is_finite():
         return format(value, "f")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from typing import Any
 
 import attrs
 
-from welkin_async.bulk import OutcomeStream, PatientRow, stream_patients
+from welkin_async.bulk import OutcomeStream, PatientRow, Progress, stream_patients
 from welkin_async.bulk.cdt_action import unhurried
 from welkin_async.bulk.patient_keys import GUID, PATIENT_SCHEMA, PatientKeys, guid_of
 from welkin_async.bulk.patients import CreatePatient
@@ -112,12 +112,14 @@ class PatientImport:
         """Return what finds patients by their keys."""
         return PatientKeys(unhurried(welkin.scope))
 
-    def stream(self, welkin: Welkin, rows: AsyncIterator[Any], digest: str) -> OutcomeStream[Any, Any]:
+    def stream(
+        self, welkin: Welkin, rows: AsyncIterator[Any], digest: str, told: Callable[[Progress], None]
+    ) -> OutcomeStream[Any, Any]:
         """Create patients."""
         return stream_patients(
             welkin,
             rows,
-            **self.options.run(digest, self.key_column),
+            **self.options.run(digest, told, self.key_column),
             check=self.options.check,
             key_field="external_guid",
             settle=self.settle,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -11,10 +11,12 @@ from welkin_async.bulk import (
     CdtChange,
     CdtRef,
     OutcomeStream,
+    Progress,
     stream_cdt_bulk_updates,
     stream_cdt_deletions,
     stream_cdt_updates,
 )
+from welkin_async.bulk.group_action import GroupUpdate
 from welkin_async.bulk.schema import Schema
 from welkin_async.cli.columns import Column
 from welkin_async.cli.deeds import CHANGE_RECORDS, DELETE_RECORDS
@@ -23,9 +25,11 @@ from welkin_async.cli.once import Once
 from welkin_async.cli.opening import Opened, check_cdt, formation_of
 from welkin_async.cli.options import FileOptions, PatientColumn
 from welkin_async.cli.patients import PatientLookup, lookup_of
-from welkin_async.cli.preparation import Prepared, Preparing
+from welkin_async.cli.preparation import Prepared, Preparing, Rules
 from welkin_async.cli.row_keys import RecordIds
 from welkin_async.cli.rows import Problem, Sourced, SourceRow
+from welkin_async.codec import JSON
+from welkin_async.errors import InvalidInputError
 from welkin_async.session import Welkin
 
 __all__ = ["RecordDeletion", "RecordUpdate"]
@@ -46,6 +50,32 @@ class _Ref(Sourced, CdtRef):
     key: str | None = attrs.field(kw_only=True)
     source: SourceRow = attrs.field(kw_only=True)
     refused: Problem | None = attrs.field(kw_only=True, default=None)
+
+
+class _Misfit(NamedTuple):
+    field: str
+    text: str
+
+
+@attrs.frozen
+class _GroupRules:
+    """What fields may be that are changed for many records at once: the same as where they are sent; see `Rules`."""
+
+    action: GroupUpdate
+
+    def check(self, fields: Mapping[str, JSON], /, *, partial: bool) -> Sequence[_Misfit]:
+        """Return what is wrong with the fields of a row."""
+        if not self._wrong(fields):
+            return ()
+        each = ((name, self._wrong({name: value})) for name, value in fields.items())
+        return [_Misfit(name, text) for name, text in each if text]
+
+    def _wrong(self, fields: Mapping[str, JSON]) -> str:
+        try:
+            self.action.part(CdtChange("", "", fields))
+        except InvalidInputError as error:
+            return str(error)
+        return ""
 
 
 @attrs.frozen(kw_only=True)
@@ -109,17 +139,26 @@ class RecordUpdate(_RecordJob):
             lenient=options.check == "warn",
             omitted=(self.record_column,),
         )
-        schema = Schema.of(formation) if formation is not None and options.check == "strict" else None
-        return Preparing(mapping, ids, schema, partial=True)
+        rules: Rules | None = None
+        if formation is not None and options.check == "strict":
+            rules = Schema.of(formation) if self.group is None else await self._group_rules(welkin)
+        return Preparing(mapping, ids, rules, partial=True)
+
+    async def _group_rules(self, welkin: Welkin) -> Rules:
+        action = GroupUpdate(welkin.scope, self.cdt, check="strict")
+        await action.prepare()
+        return _GroupRules(action)
 
     def row(self, prepared: Prepared, patient: str, refused: Problem | None) -> _Change:
         """Return a row for the bulk engine."""
         record = prepared.key or ""
         return _Change(patient, record, prepared.fields, prepared.key, source=prepared.row, refused=refused)
 
-    def stream(self, welkin: Welkin, rows: AsyncIterator[Any], digest: str) -> OutcomeStream[Any, Any]:
+    def stream(
+        self, welkin: Welkin, rows: AsyncIterator[Any], digest: str, told: Callable[[Progress], None]
+    ) -> OutcomeStream[Any, Any]:
         """Change records."""
-        options = self.options.run(digest, *self.patient, self.record_column)
+        options = self.options.run(digest, told, *self.patient, self.record_column)
         if self.group is None:
             return stream_cdt_updates(welkin, self.cdt, rows, **options, check=self.options.check)
         return stream_cdt_bulk_updates(welkin, self.cdt, rows, **options, check=self.options.check, group=self.group)
@@ -147,8 +186,10 @@ class RecordDeletion(_RecordJob):
         """Return a row for the bulk engine."""
         return _Ref(patient, prepared.key or "", key=prepared.key, source=prepared.row, refused=refused)
 
-    def stream(self, welkin: Welkin, rows: AsyncIterator[Any], digest: str) -> OutcomeStream[Any, Any]:
+    def stream(
+        self, welkin: Welkin, rows: AsyncIterator[Any], digest: str, told: Callable[[Progress], None]
+    ) -> OutcomeStream[Any, Any]:
         """Delete records."""
         return stream_cdt_deletions(
-            welkin, self.cdt, rows, **self.options.run(digest, *self.patient, self.record_column)
+            welkin, self.cdt, rows, **self.options.run(digest, told, *self.patient, self.record_column)
         )

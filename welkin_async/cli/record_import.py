@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
 import attrs
 
-from welkin_async.bulk import CdtRow, OutcomeStream, stream_cdt_records
+from welkin_async.bulk import CdtRow, OutcomeStream, Progress, stream_cdt_records
 from welkin_async.bulk.cdt_action import unhurried
 from welkin_async.bulk.create import CreateCdt
 from welkin_async.bulk.echo import Echo
-from welkin_async.bulk.keys import CdtKeys, KeyField
+from welkin_async.bulk.keys import CdtKeys, KeyField, canonical
 from welkin_async.bulk.schema import Schema
 from welkin_async.cli.columns import Column
 from welkin_async.cli.deeds import CREATE_RECORDS
@@ -92,7 +92,9 @@ class RecordImport:
 
     def once(self) -> Once:
         """Return what refuses rows whose key another one has."""
-        return Once("another row before it has the same key", str)
+        # The server writes a GUID in one way, however it was sent: two spellings of one are one key.
+        form = canonical if self.key_field == "external_guid" else str
+        return Once("another row before it has the same key", form)
 
     def patients(self, welkin: Welkin, *, ids_too: bool = False) -> PatientLookup:
         """Return what finds the ids of patients."""
@@ -110,13 +112,15 @@ class RecordImport:
             return None
         return CdtKeys(unhurried(welkin.scope), self.cdt, self.key_field, Echo)
 
-    def stream(self, welkin: Welkin, rows: AsyncIterator[Any], digest: str) -> OutcomeStream[Any, Any]:
+    def stream(
+        self, welkin: Welkin, rows: AsyncIterator[Any], digest: str, told: Callable[[Progress], None]
+    ) -> OutcomeStream[Any, Any]:
         """Create records."""
         return stream_cdt_records(
             welkin,
             self.cdt,
             rows,
-            **self.options.run(digest, *self.patient, self.key_field, self.key_column),
+            **self.options.run(digest, told, *self.patient, self.key_field, self.key_column),
             check=self.options.check,
             key_field=self.key_field,
             settle=self.settle,

@@ -123,7 +123,7 @@ class RunFlags:
         bool, typer.Option("--restart", help="Forget earlier runs and send every row, those done as well.")
     ] = False
     max_failures: Annotated[
-        str | None, typer.Option(metavar="N|N%", help="Stop when so many rows, or so large a share, failed.")
+        str | None, typer.Option(metavar="N|N%", help="Stop when more rows than that, or a larger share, failed.")
     ] = None
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 32
     rejects: Annotated[

@@ -66,7 +66,8 @@ class SourceRow:
 
     Attributes:
         line: The number of its first line, from 1.
-        values: Its cells in the order of the columns, its JSON object, or its text where it could not be read.
+        values: Its cells in the order of the columns, its JSON object (in which a Parquet file's datetimes are none of
+            JSON's), or its text where it could not be read.
         problem: Why it could not be read, or None.
         position: Which row of the file it is, from 0, whatever is wrong with it.
         key: The key that an earlier import gave it, which a reject file hands on; empty for none.

@@ -23,6 +23,7 @@ __all__ = ["Settlement"]
 _MOST_HELD = 4096
 _MOST_UNWRITTEN = 1000
 _BY_THEN = "by an earlier run"
+_REPEATED = Problem(Status.REJECTED, "another row of the file has the same key and content, and stands for it")
 
 
 class Settlement:
@@ -75,7 +76,7 @@ class Settlement:
         """
         row: FileRow = outcome.row
         if outcome.status is Status.SKIPPED:
-            self._skipped(row, outcome.index)
+            self._skipped(row, outcome)
         elif self._journal and outcome.status is Status.FAILED and row.refused is None and _blameless(outcome):
             self._held.append(outcome)
             if len(self._held) > _MOST_HELD:
@@ -137,9 +138,16 @@ class Settlement:
         entry = self._entry(row.source, status, reason, row.key, record_id, codes[0] if codes else "", outcome.attempts)
         self._write(self._files.write, row.source, entry)
 
-    def _skipped(self, row: FileRow, position: int) -> None:
+    def _skipped(self, row: FileRow, outcome: Outcome[Any, Any]) -> None:
         """Account for a row that an earlier run was done with, and write what it was killed before writing."""
-        past = self.earlier.of(position) or Past(self._done, "", "")
+        past = self.earlier.of(outcome.index)
+        if past is None and outcome.earlier is None:
+            self._tally.count(str(_REPEATED.status))
+            self._tally.because(_REPEATED.reason)
+            entry = self._entry(row.source, str(_REPEATED.status), _REPEATED.reason, row.key)
+            self._write(self._files.write, row.source, entry)
+            return
+        past = past or Past(self._done, "", "")
         status = past.status
         if row.refused is not None and status in (Status.FAILED, Status.REJECTED):
             status, reason = str(row.refused.status), row.refused.reason

@@ -30,7 +30,7 @@ class Source(Protocol):
     """A file that is read from its beginning to its end.
 
     Attributes:
-        columns: The names of the columns: of the header, or of the first row where there is none.
+        columns: The names of the columns: of the header, or those that the first rows share where there is none.
         fixed: Whether every row has exactly these, as cells of text.
         form: The format of the files that its rows go to.
         encoding: The file's encoding.
@@ -65,7 +65,7 @@ def open_source(path: Path, *, encoding: str | None = None, delimiter: str | Non
 
     Args:
         path: A ``.csv``, ``.ndjson``, ``.jsonl`` or ``.parquet`` file.
-        encoding: Its encoding; found out by its byte order mark where it is None.
+        encoding: Its encoding; found out by its beginning where it is None.
         delimiter: What stands between the cells of a CSV file; found out by the header where it is None.
 
     Raises:
@@ -79,7 +79,7 @@ def open_source(path: Path, *, encoding: str | None = None, delimiter: str | Non
     try:
         if encoding is None or encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
             with path.open("rb") as beginning:
-                found = encoding_of(beginning.read(4))
+                found = encoding_of(beginning.read(SAMPLE))
             encoding = found if encoding is None or found == "utf-8-sig" else "utf-8"
         # Closed by the source.
         file = path.open(encoding=encoding, errors="surrogateescape", newline="")

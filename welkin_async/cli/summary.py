@@ -83,16 +83,19 @@ class Summary:
     def html(self) -> str:
         """Return the summary as a page; reasons and counts, and nothing of any row, not even the file's name."""
         reasons = [(reason, whole(count), "") for reason, count in self.tally.reasons.most_common(_MOST_REASONS)]
-        causes = [(name, whole(count), "") for name, count in self.meter.as_json()["not_answered_for_good"].items()]
+        counts, request = self.meter.as_json(), self.meter.deed.request
+        causes, others = (
+            [(name, whole(count), "") for name, count in counts[key].items()]
+            for key in ("not_answered_for_good", "others_not_answered_for_good")
+        )
         tables = {
             "Rows": self._rows(remarks=False),
             "Requests": self._way(),
-            "Requests not answered for good": causes,
+            f"{request.capitalize()}s not answered for good": causes,
+            "Other requests not answered for good": others,
             f"Rows not {self.tally.deed.done} because": reasons,
         }
-        return page(
-            self.title, f"File {self.digest[:16]}", tables, self.meter.samples.finished(), self.meter.deed.request
-        )
+        return page(self.title, f"File {self.digest[:16]}", tables, self.meter.samples.finished(), request)
 
     def _rows(self, *, remarks: bool = True) -> _Lines:
         tally, files = self.tally, self.files
@@ -111,6 +114,7 @@ class Summary:
             ("unknown", tally.unknown, review, tally.deed.unsure),
             ("conflict", tally.conflict, review, "its key is there with something else"),
             ("not sent", tally.unsent, "", "the next run sends them"),
+            ("not looked at", tally.unswept, "", "they may be there twice; the next run looks"),
         )
         always = ("rejected", "failed", "unknown")
         for label, count, file, what in named:
@@ -127,6 +131,7 @@ class Summary:
             ("requests", whole(meter.requests), f"{sent}, {whole(self.lookups)} look-ups"),
             ("retried", whole(tally.retried), ", ".join(f"{whole(n)} {_short(*c)}" for c, n in self._causes())),
             ("throttled", whole(meter.throttled), ""),
+            ("429s", whole(meter.too_many), ""),
             ("token requests", whole(meter.tokens), ""),
             ("seconds", f"{seconds:,.2f}", f"{self.paused:,.1f} of them waiting for the server" if self.paused else ""),
             ("rows per second", whole(round(tally.rate)), ""),

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from welkin_async.auth import TokenCache
+from welkin_async.bulk import Progress
 from welkin_async.cli.deeds import CREATE_RECORDS, Deed
 from welkin_async.cli.text import whole
 from welkin_async.limits import Limiter
@@ -40,11 +41,13 @@ class Tally:
         conflict: Rows whose key is there with something else.
         doubled: Rows among the done that are on the server more than once.
         unsent: Rows that a stopped run had read and not sent; the next run sends them.
+        unswept: Keys of which it is not known whether they are doubled, because no last look was made at them.
         attempts: Requests that went out for rows, as the outcomes tell.
         retried: Those beyond the first of each row.
         reasons: How often each reason for not being done was met.
         limiter: What the server allows; None before the session is open.
         tokens: The session's tokens; None before it is open.
+        progress: The latest snapshot of the bulk operation; None before the first.
     """
 
     deed: Deed = CREATE_RECORDS
@@ -59,11 +62,13 @@ class Tally:
     conflict: int = 0
     doubled: int = 0
     unsent: int = 0
+    unswept: int = 0
     attempts: int = 0
     retried: int = 0
     reasons: Counter[str] = attrs.field(factory=Counter)
     limiter: Limiter | None = None
     tokens: TokenCache | None = None
+    progress: Progress | None = None
     _started: float = attrs.field(factory=time.monotonic)
     _clock: Callable[[], float] = time.monotonic
 
@@ -75,7 +80,7 @@ class Tally:
     @property
     def complete(self) -> bool:
         """Whether every row so far is done once, as it was sent."""
-        return self.done == self.rows and not self.altered and not self.doubled
+        return self.done == self.rows and not self.altered and not self.doubled and not self.unswept
 
     @property
     def seconds(self) -> float:
@@ -119,8 +124,16 @@ class Tally:
         """
         self.reasons[reason if reason in self.reasons or len(self.reasons) < _MOST_REASONS else _OTHER] += 1
 
+    def told(self, progress: Progress) -> None:
+        """Take a snapshot of the bulk operation.
+
+        Args:
+            progress: The snapshot.
+        """
+        self.progress = progress
+
     def line(self) -> str:
-        """Say in one line how far it is, and what the server allows."""
+        """Say in one line how far it is, what the server allows, and what is waited for."""
         rows, rate = self.rows, self.rate
         parts = [
             f"{whole(rows)}/{whole(max(rows, self.total))} rows" if self.total is not None else f"{whole(rows)} rows"
@@ -132,6 +145,7 @@ class Tally:
             parts.append(f"unknown {whole(self.unknown + self.conflict)}")
         parts.append(f"retried {whole(self.retried)}")
         parts += allowed(self.limiter, self.tokens, self._clock())
+        parts += _awaited(self.progress)
         if self.total is not None and rate > 0:
             parts.append(f"{_duration(max(0, self.total - rows) / rate)} left")
         return "  ".join(parts)
@@ -140,7 +154,7 @@ class Tally:
         """Return the counts for machines."""
         names = (
             *("adopted", "altered", "rejected", "failed", "unknown", "conflict", "doubled"),
-            *("unsent", "earlier", "attempts", "retried", "complete"),
+            *("unsent", "unswept", "earlier", "attempts", "retried", "complete"),
         )
         seconds = self.seconds
         return {
@@ -172,6 +186,20 @@ def allowed(limiter: Limiter | None, tokens: TokenCache | None, now: float) -> l
         parts.append(f"paused {math.ceil(pause)} s")
     elif not limiter.in_flight and tokens is not None and tokens.current() is None:
         parts.append("waiting for a token")
+    return parts
+
+
+def _awaited(progress: Progress | None) -> list[str]:
+    """Say what holds rows back, or the end."""
+    if progress is None:
+        return []
+    parts = []
+    if progress.down_for is not None:
+        parts.append(f"server down for {math.ceil(progress.down_for)} s")
+    if progress.parked:
+        parts.append(f"{whole(progress.parked)} looked for")
+    if progress.sweep_in is not None:
+        parts.append(f"last look in {math.ceil(progress.sweep_in)} s")
     return parts
 
 
