@@ -13,6 +13,7 @@ import importlib
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any
@@ -65,7 +66,8 @@ class _Protocol(asyncio.Protocol):
         self._latency = latency
         self._buffer = b""
         self._transport: Any = None
-        self._later = asyncio.get_running_loop().call_later
+        loop = asyncio.get_running_loop()
+        self._later, self._soon = loop.call_later, loop.call_soon
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -87,10 +89,18 @@ class _Protocol(asyncio.Protocol):
             buffer = buffer[whole:]
             reply = self._canned.answer(head[: head.index(b"\r\n")])
             if self._latency:
-                self._later(self._latency, self._write, reply)
+                # A timer counts whole milliseconds and goes off late: it is set early, and the rest is spun away.
+                due = time.perf_counter() + self._latency
+                self._later(self._latency - 0.0015, self._write_at, due, reply)
             else:
                 self._write(reply)
         self._buffer = buffer
+
+    def _write_at(self, due: float, reply: bytes) -> None:
+        if time.perf_counter() < due:
+            self._soon(self._write_at, due, reply)
+        else:
+            self._write(reply)
 
     def _write(self, reply: bytes) -> None:
         if self._transport is not None:

@@ -1,10 +1,10 @@
 """Records: attrs classes over the JSON they were read from.
 
 A record keeps the mapping the server sent and turns a field into its Python type when the field is first read; the
-result is then stored in the field's slot, so a second read costs what any attribute costs. Text, integers and booleans
-are what they are on the wire: they are read from the mapping each time, which costs less than storing them. Walking a
-million records and reading two fields of each therefore pays for two fields, unknown keys survive, absent and null
-stay apart, and `to_wire` gives back what was received.
+result is then kept in the field's slot. Text, integers and booleans are what they are on the wire: they are read from
+the mapping each time, which costs less than keeping them. Walking a million records and reading two fields of each
+therefore pays for two fields, unknown keys survive, absent and null stay apart, and `to_wire` gives back what was
+received.
 
 A record built from keyword arguments holds exactly the fields that were given; an explicit None is sent as null.
 """
@@ -73,11 +73,18 @@ def record(cls: type[R]) -> type[R]:
     made = attrs.define(frozen=True, slots=True, kw_only=True, eq=False, repr=False, str=False)(cls)
     own = made.__dict__
     for attribute in attrs.fields(made):
+        if "wire" not in attribute.metadata or attribute.name not in own:
+            continue
+        slot = own[attribute.name]
         # Annotations are text here: working types out for every class would cost each start of a program.
         kind, optional, _ = str(attribute.type).partition(" | None")
-        if kind in _SCALARS and "wire" in attribute.metadata and attribute.name in own:
-            slot = own[attribute.name]
-            setattr(made, attribute.name, _scalar(attribute, slot, _SCALARS[kind], optional=bool(optional)))
+        if kind in _SCALARS:
+            field = _scalar(attribute, slot, _SCALARS[kind], optional=bool(optional))
+        else:
+            field = _decoded(attribute.name, slot)
+        # Properties, not `__getattr__`: with that, every attribute of a record would be slow to find.
+        setattr(made, attribute.name, field)
+        _slots[field] = slot
     return made
 
 
@@ -102,12 +109,27 @@ def _scalar(attribute: Any, slot: types.MemberDescriptorType, kind: type, *, opt
             value = _ABSENT
         return value if type(value) is kind or (value is None and optional) else _read_slow(self, name, slot)
 
-    made = property(read if inside is None else read_inside, slot.__set__, slot.__delete__)
-    _slots[made] = slot
-    return made
+    return property(read if inside is None else read_inside, slot.__set__, slot.__delete__)
+
+
+def _decoded(name: str, slot: types.MemberDescriptorType) -> property:
+    """Make the property that decodes a field at its first reading."""
+    kept: Callable[[Record], Any] = slot.__get__
+
+    def read(self: Record) -> Any:
+        try:
+            return kept(self)
+        except AttributeError:
+            pass  # left first: an error raised in here would show this one as its context
+        value = _read(self._raw, _fields(type(self))[name], self._answer)
+        slot.__set__(self, value)
+        return value
+
+    return property(read, slot.__set__, slot.__delete__)
 
 
 _slots: dict[property, types.MemberDescriptorType] = {}
+"""What the property of a field keeps its value in."""
 
 
 def _read_slow(self: Record, name: str, slot: types.MemberDescriptorType) -> Any:
@@ -142,17 +164,6 @@ class Record:
         _set(self, "_raw", raw)
         if received is None:
             _set(self, "_answer", _BY_HAND)
-
-    if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt field
-
-        def __getattr__(self, name: str) -> Any:
-            """Turn a field into its type at its first reading."""
-            field = _fields(type(self)).get(name)
-            if field is None:
-                raise AttributeError(f"{type(self).__name__} has no field {name!r}")
-            value = _read(self._raw, field, self._answer)
-            _set(self, name, value)
-            return value
 
     @classmethod
     def from_wire(cls, raw: Mapping[str, JSON], answer: Answer | None = None) -> Self:
@@ -334,10 +345,9 @@ def _compile(cls: type[Record]) -> Mapping[str, _Field]:
         if "wire" not in attribute.metadata:
             continue
         hint = hints[attribute.name]
-        descriptor = getattr(cls, attribute.name)
         fields[attribute.name] = _Field(
             name=attribute.name,
-            slot=_slots[descriptor] if isinstance(descriptor, property) else descriptor,
+            slot=_slots[getattr(cls, attribute.name)],
             wire_name=attribute.metadata["wire"],
             inside=attribute.metadata["inside"],
             required=attribute.metadata["required"],

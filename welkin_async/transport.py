@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import NoReturn
 
 import aiohttp
 from multidict import CIMultiDict, istr
@@ -94,7 +95,8 @@ class Transport:
         operation = request.operation
         timeout = request.timeout or self.settings.timeout
         while True:
-            self._check_usable()  # again, for a session that was closed during a back-off
+            if self._closed or asyncio.get_running_loop() is not self._loop:  # also after a back-off
+                self._refuse()
             started = self._clock()
             token = self.tokens.current(started)
             ticket = 0 if token is None else self._admission.try_enter(started)
@@ -149,11 +151,10 @@ class Transport:
             if pause:
                 await asyncio.sleep(pause)
 
-    def _check_usable(self) -> None:
+    def _refuse(self) -> NoReturn:
         if self._closed:
             raise SessionError("the session is closed; open a new one")
-        if asyncio.get_running_loop() is not self._loop:
-            raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
+        raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
 
     def _patience(self, request: Request) -> float:
         """Return for how many seconds the server's throttling may still hold a request back."""
@@ -221,7 +222,8 @@ class Transport:
                 self._admission.leave(ticket)  # it ended while the request waited at the gate
                 continue
             await asyncio.sleep(asked + backoff(request.failures))
-            self._check_usable()
+            if self._closed:
+                self._refuse()
 
     def _pause(self, request: Request, outcome: Ending) -> float:
         """Return how many seconds to wait before the next attempt.

@@ -192,7 +192,7 @@ def test_a_record_is_frozen_and_has_no_other_names(cls: type[Record]) -> None:
             setattr(record, field.name, None)
         with pytest.raises(AttributeError):
             delattr(record, field.name)
-    with pytest.raises(AttributeError, match="no field 'frist_name'"):
+    with pytest.raises(AttributeError, match="no attribute 'frist_name'"):
         record.frist_name  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(TypeError, match="frist_name"):
         cls(frist_name="x")  # type: ignore[call-arg]

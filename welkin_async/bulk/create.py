@@ -85,7 +85,10 @@ class CreateCdt(CdtAction):
 
     def lost(self, row: CdtRow, record: CdtRecord) -> tuple[str, ...]:
         """Name the fields that the server dropped or changed."""
-        fields, body = self._fields(row), record.body
+        fields = row.fields if self.keys is None else self._fields(row)
+        body = record.__wire__().get("jsonBody")
+        if type(body) is not dict:
+            body = record.body
         # Most values go out as they are given; only where one seems changed is its wire form worth the time.
         if not self.echo.lost(fields, body):
             return ()

@@ -277,10 +277,10 @@ class Engine(Generic[RowT, R]):
 
     async def _run(self, worker: Worker) -> None:
         """Work until the source is at its end or the import stops."""
-        do, plain = self._work.do, self._plain and self.books is None
+        do, plain, exactly, halt = self._work.do, self._plain and self.books is None, self.exactly, self._halt
         try:
-            while not self._halt.stopping:
-                if self._cautious():
+            while not halt.stopping:
+                if exactly is not None and exactly.cautious:
                     if not await self._turn(worker):
                         break
                 elif not self._take(worker) and not await self._next(worker):

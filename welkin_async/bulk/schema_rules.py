@@ -33,6 +33,7 @@ _TEXT = frozenset({"text", "textarea", "email", "phone"})
 _VALUE_TYPES: Mapping[str | None, tuple[str, type]] = {"STRING": ("text", str), "INTEGER": ("integer", int)}
 _SHOWN = 12  # options quoted in a text
 _BASES = (str, bool, datetime, date, int, float, list, tuple)  # bool before int, datetime before date
+_from_iso = datetime.fromisoformat
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII).fullmatch
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
 
@@ -193,7 +194,11 @@ def _is_aware(value: datetime) -> bool:
 def _is_instant(text: str) -> bool:
     """Whether a text is an instant in the documented form; other offsets than Z are understood."""
     if len(text) == 24 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "." and text[23] == "Z":
-        return _is_real(text)  # as the API writes it; what is left to see is whether digits stand between
+        try:  # as the API writes it; what is left to see is whether digits stand between
+            _from_iso(text)
+        except ValueError:
+            return False
+        return True
     return _INSTANT(text) is not None and _is_real(text)
 
 
@@ -205,7 +210,7 @@ def _is_day(text: str) -> bool:
 def _is_real(text: str) -> bool:
     """Whether the calendar and the clock have it: no 30 February, no 25:00."""
     try:
-        datetime.fromisoformat(text)
+        _from_iso(text)
     except ValueError:
         return False
     return True

@@ -145,7 +145,7 @@ class Work(Generic[RowT, R]):
             worker.request = request = self._action.request(worker.row)
             request.unknown = worker.sent_before
             while True:
-                if outage is not None and outage.held:
+                if outage is not None and not outage.breaker.untroubled and outage.held:
                     await outage.wait()
                 try:
                     answer = await self._action.send(request)
@@ -153,7 +153,7 @@ class Work(Generic[RowT, R]):
                 except RequestError as failure:
                     if outage is None or not await self._to_be_sent_again(outage, failure):
                         raise
-            if outage is not None:
+            if outage is not None and not outage.breaker.untroubled:
                 outage.answered()
             record = self._action.record(answer)
         except RequestError as failure:
@@ -193,7 +193,8 @@ class Work(Generic[RowT, R]):
                         altered = self._lost(worker.row, record)
                 except Exception as failure:  # the row is created all the same, and has its outcome
                     self._stop(failure)
-            return Outcome(worker.index, worker.row, self._done, record, None, _attempts(worker), altered=altered)
+            attempts = request.attempts if worker.again is None else _attempts(worker)
+            return Outcome(worker.index, worker.row, self._done, record, None, attempts, altered=altered)
         return Outcome(worker.index, worker.row, status, None, error, _attempts(worker))
 
     async def _to_be_sent_again(self, outage: Outage, error: RequestError) -> bool:
