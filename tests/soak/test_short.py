@@ -10,6 +10,7 @@ import pytest
 
 from .medication_file import REASONS, MedicationFile
 from .run import Soak
+from .trouble import calm
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +24,15 @@ LIST = ("status 429", "status 503", "reset_before", "stall_after", "truncated")
 
 async def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     soak = Soak(
-        rows=2000, kills=4, folder=tmp_path, timeout=1.0, settle=2.5, final_settle=4.0, calm=7.0, outage=1.5, rate=600.0
+        rows=2000,
+        kills=2,
+        folder=tmp_path,
+        timeout=1.0,
+        settle=2.5,
+        final_settle=4.0,
+        calm=None,
+        outage=1.5,
+        rate=600.0,
     )
     figures = await soak.run()
     assert not soak.broken(figures)
@@ -51,7 +60,18 @@ async def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
 
 async def test_bad_rows_are_told_mended_and_imported(tmp_path: Path) -> None:
     """One row in a hundred is bad; the import of what was mended completes the job."""
-    soak = Soak(rows=1600, kills=1, folder=tmp_path, bad=0.01, settle=2.5, final_settle=2.5, calm=60.0, timeout=1.0)
+    soak = Soak(
+        rows=1600,
+        kills=1,
+        folder=tmp_path,
+        bad=0.01,
+        script=calm,
+        settle=2.5,
+        final_settle=2.5,
+        calm=None,
+        outage=None,
+        storm=None,
+    )
     figures = await soak.run()
     assert not soak.broken(figures)
     assert (figures.held, figures.lost, figures.doubled, figures.rejected) == (1600, 0, 0, 16)
