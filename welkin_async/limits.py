@@ -106,6 +106,11 @@ class Limiter:
         """How many requests may be out at once; infinity for no bound."""
         return self._slots
 
+    @property
+    def overloaded(self) -> bool:
+        """Whether fewer requests may be out than the session allows itself, because the server was overloaded."""
+        return self._slots < self._most_slots
+
     def try_take(self, now: float) -> int:
         """Let a request out if it need not wait; every request asks this first.
 

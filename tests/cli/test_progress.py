@@ -45,6 +45,9 @@ def test_the_gate_the_pace_and_the_slots_are_shown() -> None:
     assert said(limiter) == ["8 out", "at most 50/s", "4 at once", "paused 5 s"]
     assert said(limiter, now=3.9) == ["8 out", "at most 50/s", "4 at once", "paused 1 s"]
     assert said(limiter, now=4.3) == ["8 out", "at most 50/s", "4 at once"]
+    own = Limiter(concurrency=100, jitter=lambda: 0.0)
+    own.throttle(own.take(0.0), 0.0, 4.2)
+    assert said(own) == ["1 out", "paused 5 s"]  # what the session allows itself is not what the server does
 
 
 def test_a_wait_for_a_token_is_shown_while_nothing_is_out() -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
+from welkin_async.bulk import unsent
 from welkin_async.bulk.bookkeeping import Bookkeeping, Entry, Step
 from welkin_async.bulk.channel import Channel
 from welkin_async.bulk.deciding import Decision, Parked
@@ -22,8 +23,9 @@ from welkin_async.bulk.journal_lock import JournalError
 from welkin_async.bulk.outage import Outage
 from welkin_async.bulk.outcomes import BulkStoppedError, Outcome, Progress, Report, Status
 from welkin_async.bulk.source import CalledAway, Source
+from welkin_async.bulk.telling import Telling
 from welkin_async.bulk.work import Action, Halt, Kind, Work, Worker
-from welkin_async.errors import InvalidInputError, OutcomeUnknownError, WelkinError
+from welkin_async.errors import InvalidInputError, WelkinError
 from welkin_async.record import Record
 
 __all__ = ["Action", "Engine"]
@@ -31,8 +33,6 @@ __all__ = ["Action", "Engine"]
 RowT = TypeVar("RowT")
 R = TypeVar("R", bound=Record)
 
-_PROGRESS_EVERY = 0.25  # seconds
-_PROGRESS_WAITING = 1.0  # seconds, while no row gets its outcome
 _SHARE_FROM = 100  # rows before a share of failures means anything
 _DRAIN_MARGIN = 15.0  # seconds beyond an attempt's timeout: making the connection, and reading the answer
 
@@ -89,7 +89,7 @@ class Engine(Generic[RowT, R]):
         self._channel = channel
         self._window = window
         self._most_failures = 0.0 if fail_fast else max_failures
-        self._on_progress = on_progress
+        self._telling = None if on_progress is None else Telling(on_progress, lambda: self.progress, self._stop)
         self._drain = drain + _DRAIN_MARGIN
         self.exactly = exactly
         self._outage = outage
@@ -100,22 +100,20 @@ class Engine(Generic[RowT, R]):
         self._workers = [Worker() for _ in range(concurrency)]
         self._idle = asyncio.Event()
         self._books: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._started = 0.0
-        self._next_progress = 0.0
         self.report = Report()
         self.unfinished: list[Outcome[RowT, R]] = []
 
     def start(self) -> None:
         """Set the workers going, on the running loop."""
         self._started = time.monotonic()
-        self._next_progress = self._started + _PROGRESS_EVERY
         if self.exactly is not None:
             self.exactly.start(self._decided, self._fail, self._outage)
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._run(worker), name=f"welkin_async bulk worker {number}")
         self._books = asyncio.create_task(self._close_books(), name="welkin_async bulk")
-        self._tick()
+        if self._telling is not None:
+            self._telling.start()
 
     async def wait(self) -> None:
         """Wait until every row has its outcome; a caller's cancellation ends the import at once."""
@@ -215,7 +213,7 @@ class Engine(Generic[RowT, R]):
         try:
             if self.exactly is not None:
                 for parked in await self.exactly.stop():
-                    await self._resolve(_unknown(parked))
+                    await self._resolve(unsent.unknown(parked))
                 if not self._halt.stopping:
                     await self.exactly.sweep()
         except BaseException as error:
@@ -229,30 +227,11 @@ class Engine(Generic[RowT, R]):
             await self._outage.aclose()
             self.report.paused = self._outage.seconds
         self.report.seconds = time.monotonic() - self._started
-        if self._timer is not None:
-            self._timer.cancel()
-        self._tell()
+        if self._telling is not None:
+            self._telling.stop()
+            self._telling.tell()
         if self._channel is not None:
             self._channel.close()
-
-    def _tick(self) -> None:
-        """Hand out a snapshot where none was for a while: in a pause, say, or before the last sweep."""
-        if self._on_progress is not None:
-            now = time.monotonic()
-            due = self._next_progress - _PROGRESS_EVERY + _PROGRESS_WAITING
-            if now >= due:
-                self._next_progress, due = now + _PROGRESS_EVERY, now + _PROGRESS_WAITING
-                self._tell()
-            self._timer = asyncio.get_running_loop().call_later(due - now, self._tick)
-
-    def _tell(self) -> None:
-        """Hand out a snapshot; a callback that fails stops the import, and costs no row its outcome."""
-        if self._on_progress is not None:
-            try:
-                self._on_progress(self.progress)
-            except Exception as error:
-                self._on_progress = None
-                self._stop(error)
 
     def _fail(self, error: Exception) -> None:
         """Stop the import because of something no single row is to blame for."""
@@ -341,7 +320,7 @@ class Engine(Generic[RowT, R]):
             if entry is None:
                 pass
             elif entry.step is Step.SKIP:
-                await self._settle(worker, self._skipped(worker.index, worker.row, entry))
+                await self._settle(worker, unsent.skipped(self._kind, worker.index, worker.row, entry))
                 if self.exactly is not None and entry.earlier in _THERE and problem is None:
                     await self.exactly.skipped(worker.row)  # when it has its outcome: this can be cancelled
                 return
@@ -363,43 +342,28 @@ class Engine(Generic[RowT, R]):
         if outcome is not None and not self._counted(outcome):
             await self._settle(worker, outcome)
 
-    def _skipped(self, index: int, row: Any, entry: Entry) -> Outcome[Any, Any]:
-        """Return the outcome of a row that is done, and what it was done as."""
-        earlier = str(self._kind.done) if entry.earlier == Status.CREATED else entry.earlier
-        return Outcome(index, row, Status.SKIPPED, None, None, 0, earlier=earlier)
-
     def _not_entered(self, worker: Worker, failure: BaseException) -> Outcome[RowT, R]:
         """Account for a row that was pulled but never came into the journal."""
-        reason = f"the import was stopped before the row was sent ({type(failure).__name__})"
-        error: WelkinError = InvalidInputError(reason)
-        status = Status.FAILED
-        if self.books is not None and self.books.may_be_there(worker.index):
-            status, error = Status.UNKNOWN, OutcomeUnknownError(reason, request=self._kind.operation.line)
+        may_be_there = self.books is not None and self.books.may_be_there(worker.index)
         task = asyncio.current_task()
         if isinstance(failure, asyncio.CancelledError) and task is not None and not self._halt.left:
             task.uncancel()  # its outcome is still to be delivered to who listens
         elif not self._halt.stopping:
             self._stop(failure)
-        return Outcome(worker.index, worker.row, status, None, error, 0)
+        return unsent.not_entered(self._kind, worker.index, worker.row, failure, may_be_there=may_be_there)
 
     def _not_to_be_sent(self, worker: Worker, entry: Entry) -> Outcome[RowT, R] | None:
         """Return the outcome of a row that is refused or may have been sent by an earlier run; None where parked."""
-        error: WelkinError
         if entry.step is Step.REFUSE:
-            error = InvalidInputError(self._kind.twice)
-            return Outcome(worker.index, worker.row, Status.FAILED, None, error, 0)
-        if self.exactly is not None:
-            try:
-                reason = _ELSEWHERE if entry.step is Step.CHECK else _ENDED
-                self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line, reason)
-            except InvalidInputError as problem:
-                return Outcome(worker.index, worker.row, Status.FAILED, None, problem, 0)
-            return None
-        error = OutcomeUnknownError(
-            f"{_ENDED}, and rows have no keys",
-            request=self._kind.operation.line,
-        )
-        return Outcome(worker.index, worker.row, Status.UNKNOWN, None, error, 0)
+            return unsent.refused(worker.index, worker.row, InvalidInputError(self._kind.twice))
+        if self.exactly is None:
+            return unsent.without_key(self._kind, worker.index, worker.row)
+        try:
+            reason = unsent.ELSEWHERE if entry.step is Step.CHECK else unsent.ENDED
+            self.exactly.look(worker.index, worker.row, entry.since, self._kind.operation.line, reason)
+        except InvalidInputError as problem:
+            return unsent.refused(worker.index, worker.row, problem)
+        return None
 
     def _take(self, worker: Worker) -> bool:
         """Take the next row of the source where nothing has to be waited for."""
@@ -489,17 +453,7 @@ class Engine(Generic[RowT, R]):
             self._idle.set()
             self._source.call_away()  # a source that waits for this row's outcome brings no other
             return
-        if decision is Decision.ADOPT:
-            outcome: Outcome[RowT, R] = Outcome(
-                parked.index, parked.row, Status.CREATED, record, None, parked.attempts, adopted=True
-            )
-        elif decision is Decision.CONFLICT:
-            outcome = Outcome(parked.index, parked.row, Status.CONFLICT, record, parked.error, parked.attempts)
-        elif decision is Decision.REJECT:
-            outcome = Outcome(parked.index, parked.row, Status.REJECTED, None, parked.rejection, parked.attempts)
-        else:
-            outcome = _unknown(parked)
-        await self._resolve(outcome)
+        await self._resolve(unsent.decided(parked, decision, record))
 
     def _too_many(self, most: float) -> bool:
         """Tell whether so many rows have failed that the import is to stop."""
@@ -519,18 +473,9 @@ class Engine(Generic[RowT, R]):
         most = self._most_failures
         if most is not None and outcome.status not in _WELL and not self._halt.stopping and self._too_many(most):
             self._stop(BulkStoppedError(self.report, outcome.index, outcome.error))
-        if self._on_progress is not None:
-            now = time.monotonic()
-            if now >= self._next_progress:
-                self._next_progress = now + _PROGRESS_EVERY
-                self._tell()
+        if self._telling is not None:
+            self._telling.counted()
 
 
-_ENDED = "an earlier run ended before its outcome was known"
-_ELSEWHERE = "an earlier run did not create it, but it may have been created another way since"
 _THERE = frozenset({"created", "altered", "doubled"})
 _WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED})
-
-
-def _unknown(parked: Parked) -> Outcome[Any, Any]:
-    return Outcome(parked.index, parked.row, Status.UNKNOWN, None, parked.error, parked.attempts)

@@ -18,6 +18,7 @@ from welkin_async.bulk.options import GroupOptions, checked_options
 from welkin_async.bulk.outcomes import Outcome, Report, Status
 from welkin_async.bulk.running import run, stream
 from welkin_async.bulk.stream import OutcomeStream
+from welkin_async.bulk.unsent import skipped
 from welkin_async.bulk.work import Worker
 from welkin_async.errors import InvalidInputError, RequestError
 from welkin_async.models.cdts import CdtBulkRow
@@ -76,7 +77,7 @@ class GroupedEngine(Engine[Any, Any]):
         for member in group:  # at first without waiting, because a journal takes rows in their order
             entry = None if books is None else books.admit(member.index, member.row)
             if entry is not None and entry.step is Step.SKIP:
-                settled[member.index] = self._skipped(member.index, member.row, entry)
+                settled[member.index] = skipped(self._kind, member.index, member.row, entry)
                 continue
             try:
                 if entry is not None and entry.step is Step.REFUSE:

@@ -180,7 +180,7 @@ def allowed(limiter: Limiter | None, tokens: TokenCache | None, now: float) -> l
     rate, pause = limiter.rate(now), limiter.closed_for(now)
     if rate is not None:
         parts.append(f"at most {rate:,.0f}/s")
-    if limiter.throttled(now) and math.isfinite(limiter.slots):
+    if limiter.overloaded:
         parts.append(f"{int(limiter.slots):,} at once")
     if pause > 0:
         parts.append(f"paused {math.ceil(pause)} s")
