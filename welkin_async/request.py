@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_~-]+").fullmatch  # without the dot: "." and ".." are no segments
 
 
 class Repeat(Enum):
@@ -247,6 +248,8 @@ def encode_segment(value: str | UUID | int, name: str = "path parameter") -> str
     Raises:
         InvalidInputError: it is empty, ``.`` or ``..``, or cannot be written in UTF-8.
     """
+    if type(value) is str and _UNRESERVED(value):
+        return value
     given: object = value
     if not isinstance(given, (str, UUID, int)) or isinstance(given, bool):
         raise InvalidInputError(f"a path parameter of type {type(value).__name__}", (name,))

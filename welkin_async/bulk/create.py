@@ -18,7 +18,7 @@ from welkin_async.codec import plain
 from welkin_async.errors import InvalidInputError
 from welkin_async.models.cdts import CdtRecord
 from welkin_async.models.formations import CdtFormation
-from welkin_async.request import Answer, Request
+from welkin_async.request import Answer, Request, encode_segment
 from welkin_async.resources._base import Key, Scope
 from welkin_async.resources.cdts import CREATE_CDT
 
@@ -42,6 +42,10 @@ class CreateCdt(CdtAction):
 
     def __init__(self, scope: Scope, cdt: str, *, check: Check, key_field: KeyField | None) -> None:
         super().__init__(scope, cdt, kind=Kind(), check=check)
+        # Each patient's URL is the same but for the id; what is percent-encoded holds no braces.
+        self._base = URL(self._scope.base_url, encoded=True)
+        path = CREATE_CDT.path({**self._scope.params, "patient_id": "{}"})
+        self._around_patient = f"{self._base.raw_path.rstrip('/')}{path}".split("{}")
         self._url = lru_cache(maxsize=4096)(self._make_url)
         self._encoded: tuple[CdtRow | None, bytes] = (None, b"")
         if key_field is not None:
@@ -53,7 +57,10 @@ class CreateCdt(CdtAction):
         return f"{self._scope.base_url}{CREATE_CDT.path({**self._scope.params, 'patient_id': '-'})}"
 
     def _make_url(self, patient_id: Key) -> URL:
-        return self._scope.request(CREATE_CDT, patient_id=patient_id).url
+        before, after = self._around_patient
+        path = f"{before}{encode_segment(patient_id, 'patient_id')}{after}"
+        # By its parts, which need not be told apart again.
+        return URL.build(scheme=self._base.scheme, authority=self._base.raw_authority, path=path, encoded=True)
 
     def _learn(self, formation: CdtFormation) -> None:
         super()._learn(formation)
