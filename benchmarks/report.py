@@ -20,7 +20,7 @@ _RESULTS = Path(__file__).with_name("results.json")
 _INTRODUCTION = """\
 # Performance
 
-The question a user with many records asks: would the loop I write on aiohttp myself be faster? Every figure here comes
+The question a user with many records asks: would the loop I write on aiohttp myself be faster? Each table here comes
 from one run of `benchmarks/`, sides beside each other: each in a process of its own, server and client on a core each
 where the system allows it, sides taking turns, medians over the rounds. CPU microseconds per record are those of the
 whole client process; throughput per CPU second is their inverse. A condition's ratio is the median of what each round
