@@ -159,19 +159,20 @@ class Scripted:
         self.peak = 0
         self.sent = 0
         self.landed = 0
+        self._rows: dict[int, Step] = {}  # the row of each request that is yet to be sent
 
     def request(self, row: Step, /) -> Request:
         if row.kind == "refused":
             raise InvalidInputError("it does not fit")
         if row.kind == "broken":
             raise ZeroDivisionError("a bug in a mapping")
-        return Request(CREATE_CDT, _URL)
+        request = Request(CREATE_CDT, _URL)
+        self._rows[id(request)] = row
+        return request
 
     async def send(self, request: Request) -> Answer:
-        raise NotImplementedError
-
-    async def _send(self, row: Step, request: Request) -> Answer:
         """As the transport does: `on_wire` while it is out, `unknown` where it was cut off."""
+        row = self._rows.pop(id(request))
         line = request.operation.line
         if row.kind == "closed":
             raise SessionError("the session is closed")
@@ -209,22 +210,6 @@ class Scripted:
         return CdtRecord.from_wire(answer.data, answer)
 
 
-class Bound(Scripted):
-    """`Scripted`, with the row found again by its request."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows: dict[int, Step] = {}
-
-    def request(self, row: Step, /) -> Request:
-        request = super().request(row)
-        self._rows[id(request)] = row
-        return request
-
-    async def send(self, request: Request) -> Answer:
-        return await self._send(self._rows.pop(id(request)), request)
-
-
 def scripted(
     source: Iterable[Step] | AsyncIterable[Step],
     *,
@@ -238,6 +223,6 @@ def scripted(
     channel = Channel(concurrency, ordered=ordered)
     window = 8 * concurrency if ordered else 0
     engine: Engine[Step, CdtRecord] = Engine(
-        action or Bound(), source, concurrency=concurrency, channel=channel, window=window, drain=drain, **more
+        action or Scripted(), source, concurrency=concurrency, channel=channel, window=window, drain=drain, **more
     )
     return OutcomeStream(engine, channel)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from welkin_async import AuthenticationError, SessionError
 from welkin_async.bulk import BulkStoppedError, Outcome, Status
 
-from .helpers import Bound, Pulled, Step, bulk_tasks, same, scripted, turns
+from .helpers import Pulled, Scripted, Step, bulk_tasks, same, scripted, turns
 
 USUAL = ["created", "created", "created", "rejected", "unknown", "unsent", "refused"]
 FATAL = ["unauthorized", "crash", "broken", "closed"]
@@ -86,7 +86,7 @@ def source_of(case: Case) -> Iterator[Step]:
 
 
 async def play(case: Case) -> None:
-    action = Bound()
+    action = Scripted()
     pulled = Pulled(source_of(case))
     source: Any = pulled.later(case.asynchronous) if case.asynchronous else pulled
     stream = scripted(
@@ -133,7 +133,7 @@ async def play(case: Case) -> None:
     check_end(case, stream, found, seen, error, task.cancelled())
 
 
-def check_truth(outcomes: Any, action: Bound) -> None:
+def check_truth(outcomes: Any, action: Scripted) -> None:
     """An outcome says no more than what happened."""
     assert sum(outcome.status is Status.CREATED for outcome in outcomes) == action.landed
     assert sum(outcome.attempts for outcome in outcomes) == action.sent

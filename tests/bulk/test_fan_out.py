@@ -12,7 +12,7 @@ from welkin_async.bulk import CdtRow, Outcome, Progress, Status, create_cdt_reco
 from welkin_async.errors import BadRequestError, NotFoundError
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-from .helpers import CDT, Bound, Pulled, Step, connect, held, rows, same, scripted
+from .helpers import CDT, Pulled, Scripted, Step, connect, held, rows, same, scripted
 
 
 @pytest.mark.parametrize("kind", ["list", "generator", "iterator", "async generator", "tuple"])
@@ -159,7 +159,7 @@ async def test_ordered_outcomes_run_ahead_by_a_window(asynchronous: bool) -> Non
 
 
 async def test_no_request_is_begun_while_nobody_listens() -> None:
-    action = Bound()
+    action = Scripted()
     async with scripted([Step("created") for _ in range(100)], concurrency=3, action=action) as outcomes:
         await asyncio.sleep(0.02)
         assert action.sent <= 6

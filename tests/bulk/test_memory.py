@@ -11,7 +11,7 @@ import pytest
 from welkin_async.bulk.engine import Engine
 from welkin_async.models.cdts import CdtRecord
 
-from .helpers import Bound, Step, scripted
+from .helpers import Scripted, Step, scripted
 
 FEW, MANY = 2_000, 20_000
 STEPS = [Step("created" if index % 50 else "rejected", out=1 + index % 3) for index in range(600)]
@@ -35,7 +35,7 @@ class Watched:
 async def test_nothing_is_kept_for_a_row(how: str) -> None:
     source = Watched()
     if how == "fold":
-        engine: Engine[Step, CdtRecord] = Engine(Bound(), source, concurrency=16, drain=5.0)
+        engine: Engine[Step, CdtRecord] = Engine(Scripted(), source, concurrency=16, drain=5.0)
         engine.start()
         await engine.wait()
         report = engine.report

@@ -16,7 +16,7 @@ from welkin_async import (
 from welkin_async.bulk import BulkStoppedError, CdtRow, Outcome, Status, create_cdt_records, stream_cdt_records
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-from .helpers import CDT, Bound, Pulled, Step, bulk_tasks, connect, held, rows, same, scripted, take
+from .helpers import CDT, Pulled, Scripted, Step, bulk_tasks, connect, held, rows, same, scripted, take
 
 
 class SourceError(Exception):
@@ -379,7 +379,7 @@ async def test_cancelled_while_rows_wait_to_be_sent(server: Sandbox, patient: st
 
 async def test_cancelled_while_leaving() -> None:
     """A second cancellation, or one that comes while the import drains, leaves no task and no row behind."""
-    action = Bound()
+    action = Scripted()
     source = Pulled([Step("created"), *[Step("created", out=10**6)] * 50])
     seen: list[Outcome[Any, Any]] = []
     streams: list[Any] = []

@@ -9,6 +9,8 @@ import pytest
 from welkin_async import Welkin, bulk
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
+from .helpers import connect, rows_for
+
 pytestmark = pytest.mark.slow
 
 
@@ -16,25 +18,6 @@ pytestmark = pytest.mark.slow
 async def server() -> AsyncIterator[Sandbox]:
     async with Sandbox(token_life=20.0) as server:
         yield server
-
-
-def connect(server: Sandbox, **settings: Any) -> Welkin:
-    return Welkin(
-        tenant=server.tenant,
-        instance=server.instance,
-        api_client=server.api_client,
-        secret_key=server.secret_key,
-        base_url=server.base_url,
-        **settings,
-    )
-
-
-def rows_for(server: Sandbox, count: int, patients: int = 10) -> list[bulk.CdtRow]:
-    ids = server.store.add_patients(patients)
-    return [
-        bulk.CdtRow(ids[number % patients], {"medication_name": f"Medication {number}"}, key=f"row-{number}")
-        for number in range(count)
-    ]
 
 
 async def import_all(
