@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -13,7 +14,18 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 SUPPORTED = ["3.11", "3.12", "3.13"]
-EXTRAS = ".[speed,cli,parquet,store]"
+# What an interpreter between the oldest and the newest is tried with: sockets, files, and the classes of records.
+MIDDLE = ["tests/shared", "tests/net", "tests/bulk", "tests/files", "tests/resources", "tests/unit", "tests/typing"]
+PURE = [
+    "tests/hostile",
+    "tests/rate",
+    "tests/contract",
+    "tests/engines",
+    "tests/house",
+    "tests/files/test_csv_check.py",
+    "tests/files/test_fuzz.py",
+]
+EXTRAS = ".[speed,cli,parquet,store,xlsx,postgres,redis,cryptography]"
 
 
 def group(name: str) -> list[str]:
@@ -32,33 +44,90 @@ PYTHONS = [version for version in SUPPORTED if present(version)]
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests in development mode, with every warning an error."""
-    session.install("-e", EXTRAS, *group("test"))
-    # What `python -X dev -W error` does, for the processes that share the work as well.
-    strict = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
-    # What takes long shows the algorithms, not the interpreter: once is enough.
-    first = session.python == PYTHONS[0]
-    chosen = "not timing" if first else "not timing and not slow"
-    session.run("python", "-m", "pytest", "-m", chosen, "--numprocesses", "4", *session.posargs, env=strict)
-    if first:
-        session.run("python", "-m", "pytest", "-m", "timing", *session.posargs, env=strict)
+    """Run the tests with every warning an error: whole on the oldest interpreter, what depends on it on the others."""
+    oldest = session.python == PYTHONS[0]
+    session.install("-e", EXTRAS, *group("test"), *(group("frames") if oldest else []))
+    # What `python -W error` does, for the processes that share the work as well.
+    strict = {"PYTHONWARNINGS": "error", **({"FRAMES_REQUIRED": "yes"} if oldest else {})}
+    common = ["python", "-m", "pytest", "--numprocesses", "3", *session.posargs]
+    if not oldest:
+        # What takes long shows the algorithms, not the interpreter: once is enough.
+        packages = MIDDLE if session.python != PYTHONS[-1] else []
+        session.run(
+            *common, "-m", "not timing and not slow", *[f"--ignore={each}" for each in PURE], *packages, env=strict
+        )
+        return
+    session.run(*common, "-m", "not timing", env=strict)
+    # What goes over sockets runs on the other HTTP engine as well, and with the event loop's own checks: development
+    # mode makes everything half as slow again.
+    session.run(
+        *common,
+        *("-m", "not timing", "--engine", "direct", "tests/net", "tests/bulk", "tests/exactly"),
+        env={**strict, "PYTHONDEVMODE": "1"},
+    )
+    session.run("python", "-m", "pytest", "-m", "timing", *session.posargs, env=strict)
+
+
+def floors(*extras: str) -> list[str]:
+    """Return the lowest versions that pyproject.toml allows, of the package's dependencies and of some extras."""
+    project = PROJECT["project"]
+    wanted = [*project["dependencies"], *(each for extra in extras for each in project["optional-dependencies"][extra])]
+    return [re.sub(r">=([^,;]+)(,[^;]*)?", r"==\1", requirement) for requirement in wanted]
+
+
+@nox.session(python=PYTHONS[:1])
+def lowest(session: nox.Session) -> None:
+    """Run what depends on other packages with the lowest versions that are allowed, on both HTTP engines."""
+    # numpy comes with pyarrow, whose lowest was built against its first version.
+    session.install(
+        "-e",
+        EXTRAS,
+        *floors("speed", "cli", "parquet", "store", "xlsx", "postgres", "redis", "cryptography"),
+        "numpy<2",
+        *group("test"),
+    )
+    session.run("python", "-m", "pip", "list")
+    common = ["python", "-m", "pytest", "--numprocesses", "3", "-m", "not timing and not slow"]
+    packages = [
+        "tests/shared",
+        "tests/engines",
+        "tests/net",
+        "tests/resources",
+        "tests/unit",
+        "tests/files",
+        "tests/cli",
+    ]
+    session.run(*common, *(session.posargs or packages))
+    session.run(*common, "--engine", "direct", "tests/net", "tests/exactly")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, docstrings and format."""
+    """Check style, docstrings, format, and which room may import which."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    # What imports what is read from the source: nothing of the package has to be installed or run.
+    session.run("lint-imports", env={"PYTHONPATH": "."})
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright."""
-    session.install("-e", EXTRAS, *group("test"), *group("types"), "nox")
+    session.install("-e", EXTRAS, *group("test"), *group("types"), *group("lint"), "nox")
     session.run("mypy")
     session.run("pyright")
-    session.run("python", "-m", "pytest", "tests/typing")
+    # What has the checkers, or the formatter, look at programs: the test sessions have none of them.
+    session.run("python", "-m", "pytest", "tests/typing", "tests/codegen")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write down the versions that development uses, with their hashes; ``-- --upgrade`` takes newer ones."""
+    session.install("uv")
+    session.run("uv", "lock", *session.posargs)
+    everything = ["--all-extras", "--all-groups", "--no-emit-project", "--no-header"]
+    session.run("uv", "export", "--frozen", "--quiet", *everything, "--output-file", "requirements-dev.txt")
 
 
 @nox.session
@@ -83,8 +152,53 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def frames(session: nox.Session) -> None:
+    """Import frames of 100 000 rows by MRN, and measure seconds and memory beyond the frame."""
+    session.install("-e", EXTRAS, *group("test"), *group("frames"))
+    session.run("python", "-m", "benchmarks.frames", *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Import 200 000 rows under faults of every kind, killed twenty times, and count what is on the server."""
     session.install("-e", EXTRAS, *group("test"))
     long = ["--rows", "200000", "--kills", "20", "--outage", "3", "--long-outage", "30"]
     session.run("python", "-m", "tests.soak", *(session.posargs or long))
+
+
+@nox.session
+def again(session: nox.Session) -> None:
+    """Run imports again: what looking first costs, upserts and verifications of 20 000 rows, two runs at once."""
+    session.install("-e", EXTRAS, *group("test"))
+    if session.posargs:
+        session.run("python", "-m", "benchmarks.again_scenes", *session.posargs)
+        return
+    session.run("python", "-m", "benchmarks.again_scenes")
+    session.run("python", "-m", "benchmarks.look_first")
+    many = ["--rows", "1000000", "--patients", "100000", "--rounds", "1"]
+    session.run("python", "-m", "benchmarks.look_first", *many, "--shuffled", "--there")
+
+
+@nox.session
+def hostile(session: nox.Session) -> None:
+    """Judge imports by the server's truth, on random hostile servers and under answers too many."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "tests.hostile", *(session.posargs or ["--seconds", "600"]))
+    if not session.posargs:
+        session.run("python", "-m", "tests.hostile.strays", "--calls", "100000")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read damaged and random files and answers for ten minutes: no exception but those documented, and no hang."""
+    session.install("-e", EXTRAS, *group("test"))
+    fuzzing = {"WELKIN_FUZZ_SECONDS": "24"}  # for each of 25 tests
+    tests = ("tests/files/test_fuzz.py", "tests/contract/test_fuzz.py")
+    session.run("python", "-m", "pytest", *tests, "-o", "timeout=0", *session.posargs, env=fuzzing)
+
+
+@nox.session(name="rate-control")
+def rate_control(session: nox.Session) -> None:
+    """Simulate the rate controller against servers of every kind, and write its table and picture."""
+    session.install("-e", EXTRAS, *group("test"))
+    session.run("python", "-m", "benchmarks.rate_control", *session.posargs)

@@ -40,8 +40,22 @@ def _increase(side: str, low: str, high: str, metric: str) -> Callable[[Results]
     return lambda results: _median(results, high, side, metric) - _median(results, low, side, metric)
 
 
+def _used(variant: str, share: float, refused: float) -> tuple[Condition, Condition]:
+    """How much of what is allowed is used, and how much of what is sent is refused, at a count of rows."""
+    return (
+        Condition(f"throttled, {variant}: share of what is allowed", _figure("sdk", "share", variant), share),
+        Condition(
+            f"throttled, {variant}: share of requests refused",
+            _figure("sdk", "refused", variant),
+            refused,
+            at_most=True,
+        ),
+    )
+
+
 _OURS = ("hand", "sdk", "hand-speed", "sdk-speed")
-_ALL = (*_OURS, "hand-tuned", "peer", "peer-threads", "httpx", "requests")
+_FAST = ("hand-speed", "hand-tuned", "sdk-speed", "sdk-direct", "pyreqwest", "bare")
+_ALL = (*_OURS, "hand-tuned", "sdk-direct", "pyreqwest", "bare", "peer", "peer-threads", "httpx", "requests")
 _LATE = {"records": 40_000, "warm": 2_000, "concurrency": 256}
 _IDEAL = 256 / 0.05
 _ROWS = {f"rows {rows}": Variant({"records": rows}) for rows in (2_000, 10_000, 50_000)}
@@ -50,16 +64,18 @@ _TASKS = {
     f"tasks {count}": Variant({"concurrency": count, "warm": 2 * count, "records": 20_000})
     for count in (64, 256, 1024, 4096)
 }
+_HTTPS = Variant(sides=_FAST, tls=True)
 _THROTTLED = {"seconds": 20.0, "rate": 200.0}
 
 COMPARISONS: Mapping[str, Comparison] = {
     "create": Comparison(
         title="Creating records in bulk, 64 at a time",
         workload="create",
-        sides=_ALL,
+        sides=(*_ALL, "sdk-direct-stock"),
         base="hand",
+        variants={"": Variant(), "https": _HTTPS},
         conditions=(
-            Condition("bulk create, stock loop, over aiohttp by hand with json", _speed("sdk", "hand"), 0.90, 1.0),
+            Condition("bulk create, stock loop, over aiohttp by hand with json", _speed("sdk", "hand"), 0.95, 1.0),
             Condition(
                 "bulk create with speed, over aiohttp by hand on uvloop + orjson",
                 _speed("sdk-speed", "hand-speed"),
@@ -67,6 +83,25 @@ COMPARISONS: Mapping[str, Comparison] = {
                 0.90,
             ),
             Condition("bulk create with speed, over the sync peer", _speed("sdk-speed", "peer"), 8.0, 10.0),
+            *(
+                Condition(f"bulk create, direct, over {what}", _speed("sdk-direct", base), bound, goal)
+                for what, base, bound, goal in (
+                    ("aiohttp by hand on uvloop + orjson", "hand-speed", 2.2, 2.5),
+                    ("the same, tuned", "hand-tuned", 1.8, None),
+                    ("pyreqwest", "pyreqwest", 1.1, 1.3),
+                    ("the sync peer", "peer", 22.0, None),
+                )
+            ),
+            Condition(
+                "bulk create, direct on the stock loop, over aiohttp by hand with json",
+                _speed("sdk-direct-stock", "hand"),
+                2.8,
+            ),
+            Condition(
+                "bulk create over https, direct, over aiohttp by hand on uvloop + orjson",
+                _speed("sdk-direct", "hand-speed", "https"),
+                1.8,
+            ),
         ),
     ),
     "create-single": Comparison(
@@ -74,23 +109,47 @@ COMPARISONS: Mapping[str, Comparison] = {
         workload="create_single",
         sides=_ALL,
         base="hand",
+        conditions=(
+            Condition(
+                "single creates, direct, over aiohttp by hand on uvloop + orjson",
+                _speed("sdk-direct", "hand-speed"),
+                2.0,
+            ),
+        ),
         note="The SDK binds the patient and the CDT anew for each record: the dearest way to use it.",
     ),
-    "get": Comparison(title="Reading patients, from 64 tasks", workload="get", sides=_ALL, base="hand"),
+    "get": Comparison(
+        title="Reading patients, from 64 tasks",
+        workload="get",
+        sides=_ALL,
+        base="hand",
+        variants={"": Variant(), "https": _HTTPS},
+        conditions=(
+            Condition(
+                "reads, direct, over aiohttp by hand on uvloop + orjson", _speed("sdk-direct", "hand-speed"), 2.1
+            ),
+        ),
+    ),
     "walk": Comparison(
         title="Walking a list, looking at two fields of each record",
         workload="walk",
         pages=20_000,
         sides=tuple(side for side in _ALL if side != "peer-threads"),
         base="hand-speed",
-        variants={"size 20": Variant({"size": 20}), "size 200": Variant({"size": 200})},
+        variants={"size 20": Variant({"size": 20}), "size 200": Variant({"size": 200})}
+        | {f"https, size {size}": Variant({"size": size}, sides=_FAST, tls=True) for size in (20, 200)},
         conditions=tuple(
             Condition(
-                f"walking typed records, {size} a page, over aiohttp + orjson untyped",
-                _speed("sdk-speed", "hand-speed", f"size {size}"),
-                0.85,
+                f"walking typed records, {size} a page{how}, over aiohttp + orjson untyped",
+                _speed(side, "hand-speed", f"size {size}"),
+                bound,
             )
-            for size in (20, 200)
+            for side, how, size, bound in (
+                ("sdk-speed", "", 20, 0.85),
+                ("sdk-speed", "", 200, 0.85),
+                ("sdk-direct", ", direct", 20, 1.15),
+                ("sdk-direct", ", direct", 200, 1.0),
+            )
         ),
     ),
     "latency": Comparison(
@@ -106,6 +165,30 @@ COMPARISONS: Mapping[str, Comparison] = {
             for side in ("sdk", "sdk-speed")
         ),
     ),
+    "loop-share": Comparison(
+        title="A service that reads 500 patients a second, beside a task that wants to run every 10 ms",
+        workload="loop_share",
+        sides=_FAST,
+        base="hand-speed",
+        metric="late_p99_ms",
+        variants={"": Variant({"seconds": 10.0, "rate": 500.0})},
+        conditions=(
+            Condition(
+                "p99 of the task's lateness, direct, over the best of the other clients",
+                lambda results: (
+                    _median(results, "", "sdk-direct", "late_p99_ms")
+                    / min(
+                        _median(results, "", side, "late_p99_ms")
+                        for side in results[""]
+                        if side not in ("sdk-direct", "sdk-speed", "bare")
+                    )
+                ),
+                1.0,
+                at_most=True,
+            ),
+        ),
+        note="How late the task is shows how long the client holds the loop, and its processor, at a time.",
+    ),
     "throttle": Comparison(
         title="A server that allows 200 requests a second, 20 seconds, the first two left out",
         workload="throttle",
@@ -114,19 +197,30 @@ COMPARISONS: Mapping[str, Comparison] = {
         metric="share",
         server="sandbox",
         variants={
+            "12,000 rows": Variant({"records": 12_000, "rate": 200.0}, ("--rate=200", "--latency=0.02")),
+            "3,000 rows": Variant({"records": 3_000, "rate": 200.0}, ("--rate=200", "--latency=0.02")),
             "by the second": Variant(_THROTTLED, ("--rate=200",)),
             "bucket of 20": Variant(_THROTTLED, ("--rate=200", "--burst=20")),
             "bucket of 20, no Retry-After": Variant(_THROTTLED, ("--rate=200", "--burst=20", "--retry-after=none")),
         },
         conditions=(
+            *_used("12,000 rows", 0.95, 0.03),
+            *_used("3,000 rows", 0.92, 0.05),
+        ),
+    ),
+    "chance": Comparison(
+        title="A server that refuses four requests of a hundred by chance, no Retry-After, 20 ms, 64 at a time",
+        workload="chance",
+        sides=("hand", "sdk"),
+        base="hand",
+        metric="per_s",
+        server="sandbox",
+        variants={"": Variant({"records": 6_000, "chance": 0.04}, ("--latency=0.02",))},
+        conditions=(
             Condition(
-                "throttled by the second: share of what is allowed", _figure("sdk", "share", "by the second"), 0.92
-            ),
-            Condition(
-                "throttled by the second: share of requests refused",
-                _figure("sdk", "refused", "by the second"),
-                0.03,
-                at_most=True,
+                "refused by chance: rows a second, over a loop with back-off per request",
+                lambda results: _median(results, "", "sdk", "per_s") / _median(results, "", "hand", "per_s"),
+                1.0,
             ),
         ),
     ),
@@ -154,7 +248,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "memory": Comparison(
         title="Peak memory against rows",
         workload="memory",
-        sides=("hand-speed", "sdk-speed", "sdk-journal"),
+        sides=("hand-speed", "sdk-speed", "sdk-direct", "sdk-journal"),
         base="hand-speed",
         metric="peak_mb",
         variants={f"rows {rows}": Variant({"records": rows, "warm": 0}) for rows in (10_000, 100_000, 1_000_000)},
@@ -165,7 +259,7 @@ COMPARISONS: Mapping[str, Comparison] = {
                 10.0,
                 at_most=True,
             )
-            for side in ("sdk-speed", "sdk-journal")
+            for side in ("sdk-speed", "sdk-direct", "sdk-journal")
         ),
     ),
     "import-time": Comparison(

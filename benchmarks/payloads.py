@@ -105,11 +105,11 @@ def record(id: str = _ID, patient: str | None = None) -> dict[str, Any]:
     }
 
 
-def page(number: int, size: int, total: int) -> dict[str, Any]:
-    """Return a page of CDT records; each has an id of its own, so that pages differ."""
+def page(number: int, size: int, total: int, patient: str | None = None) -> dict[str, Any]:
+    """Return a page of a patient's CDT records; each has an id of its own, so that pages differ."""
     pages = -(-total // size)
     order = {"sorted": False, "unsorted": True, "empty": True}
-    items = [record(f"{number:08d}-c17c-4279-a3c6-{index:012d}") for index in range(size)]
+    items = [record(f"{number:08d}-c17c-4279-a3c6-{index:012d}", patient) for index in range(size)]
     return {
         "name": CDT,
         "data": {
@@ -128,13 +128,13 @@ def page(number: int, size: int, total: int) -> dict[str, Any]:
     }
 
 
-def patient() -> dict[str, Any]:
+def patient(id: str | None = None) -> dict[str, Any]:
     """Return a patient."""
     absent = "externalGuid externalId mrn nric middleName secondaryLanguage secondaryEmail secondaryPhone country state"
     absent += " city zip addressLine1 addressLine2 timezone patientRegion patientTerritory pointOfContact accessCode"
     empty = "primaryPhoneCapabilities patientTerritories careTeam cadence careTeamMembers patientPrograms"
     return {
-        "id": patient_id(0),
+        "id": id or patient_id(0),
         "createdAt": _AT,
         "updatedAt": _AT,
         "createdBy": _USER,

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import rate_control
 from benchmarks.svg import bars, curves
 from benchmarks.tables import markdown_table
 
-__all__ = ["main", "page"]
+__all__ = ["main", "page", "rate_section"]
 
 _DOCS = Path(__file__).resolve().parents[1] / "docs"
 _RESULTS = Path(__file__).with_name("results.json")
@@ -35,13 +36,24 @@ no redirects, no total timer.
 ## Reproduce
 
 ```sh
-python -m pip install -e ".[speed]" welkin requests httpx      # what is missing is left out, and said to be
+python -m pip install -e ".[speed]" welkin requests httpx pyreqwest trustme  # what is missing is left out
 python -m benchmarks                                           # or: python -m benchmarks create walk
+python -m benchmarks.rate_control                              # simulated: the same figures everywhere
 python -m benchmarks.report                                    # draws this page
 ```
 
 nginx with canned answers is the server where it is installed, else a canned server of our own on uvloop. Figures go to
 `benchmarks/results.json`. `tests/test_cost_guard.py` holds function calls per record to a recorded bound in CI.
+"""
+
+_RATE_CONTROL = """\
+## rate control
+
+The rate controller against simulated servers: 64 workers unless it says otherwise, {seeds} seeds each, the start
+included. By hand is a loop whose workers each wait for their own request: Retry-After, else a jittered back-off. What
+is possible is what the limit allows, or the undisturbed speed. A row or a patient that is never accepted may cost the
+others a fifth of the time and two seconds; their share is of that. `python -m benchmarks.rate_control` gives the same
+figures on every machine.
 """
 
 
@@ -67,6 +79,17 @@ def page(kept: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
             parts.append(f"![{result['title']}]({pictures[name]})\n")
         parts.append(markdown_table(result) + "\n")
     return "\n".join(parts)
+
+
+def rate_section(kept: Mapping[str, Any], picture: str) -> str:
+    """Write the section about rate control.
+
+    Args:
+        kept: The content of its JSON file.
+        picture: Its file name.
+    """
+    shown = f"![Share of the requests refused, by server]({picture})"
+    return "\n".join([_RATE_CONTROL.format(seeds=kept["seeds"]), shown, "", rate_control.markdown(kept), ""])
 
 
 def _note(result: Mapping[str, Any]) -> str:
@@ -97,11 +120,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     kept: dict[str, Any] = json.loads(options.results.read_text())
     pictures = {}
-    for name, draw in (("create", bars), ("create-single", bars), ("scaling", curves)):
+    for name, draw in (("create", bars), ("create-single", bars), ("get", bars), ("scaling", curves)):
         if name in kept["comparisons"]:
             pictures[name] = f"performance-{name}.svg"
             (options.docs / pictures[name]).write_text(draw(kept["comparisons"][name]))
-    (options.docs / "performance.md").write_text(page(kept, pictures))
+    text = page(kept, pictures)
+    if rate_control.RESULTS.exists():
+        simulated = json.loads(rate_control.RESULTS.read_text())
+        (options.docs / "performance-rate.svg").write_text(rate_control.picture(simulated))
+        text += "\n" + rate_section(simulated, "performance-rate.svg")
+    (options.docs / "performance.md").write_text(text)
     return 0
 
 

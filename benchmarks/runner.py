@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -16,14 +17,17 @@ from typing import Any
 
 import attrs
 
-from benchmarks.serving import CLIENT_CORE, nginx_version, on_core, serving
+from benchmarks.serving import CLIENT_CORE, certificates, nginx_version, on_core, serving
 from benchmarks.shapes import Comparison, Variant
 from benchmarks.sides import SIDES
 
 __all__ = ["machine", "missing", "run", "summary", "versions"]
 
 _RECORDS, _WARM = 15_000, 1_000
-_PACKAGES = ("aiohttp", "yarl", "multidict", "orjson", "uvloop", "attrs", "cattrs", "welkin", "httpx", "requests")
+_PACKAGES = (
+    *("aiohttp", "yarl", "multidict", "orjson", "uvloop", "httptools", "attrs", "cattrs"),
+    *("welkin", "httpx", "requests", "pyreqwest"),
+)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -58,7 +62,7 @@ def missing(side: str) -> str | None:
     return next((name for name in needs if importlib.util.find_spec(name) is None), None)
 
 
-def _measure(side: str, comparison: Comparison, job: dict[str, Any]) -> dict[str, float]:
+def _measure(side: str, comparison: Comparison, job: dict[str, Any], trusted: Path | None = None) -> dict[str, float]:
     """Run one side once."""
     if comparison.workload == "import":
         command = ["benchmarks.imports", side]
@@ -67,6 +71,8 @@ def _measure(side: str, comparison: Comparison, job: dict[str, Any]) -> dict[str
         given = {**job, "records": max(1, int(job["records"] * share)), "warm": int(job["warm"] * share)}
         command = ["benchmarks.sides", side, comparison.workload, json.dumps(given)]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(_ROOT)}
+    if trusted is not None:
+        environment["SSL_CERT_FILE"] = str(trusted)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an import is measured as it is from the second time on
     with on_core(CLIENT_CORE):
         done = subprocess.run(
@@ -103,13 +109,18 @@ def run(
         for number in range(rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
                 # A server for each, so that no side finds what another left behind.
-                with serving(
-                    comparison.server,
-                    latency=comparison.latency,
-                    total=comparison.pages,
-                    options=variant.options,
-                ) as url:
-                    results[name][side].append(_measure(side, comparison, _job(variant, url, scale)))
+                with contextlib.ExitStack() as stack:
+                    trusted, certificate = stack.enter_context(certificates()) if variant.tls else (None, None)
+                    url = stack.enter_context(
+                        serving(
+                            comparison.server,
+                            latency=comparison.latency,
+                            total=comparison.pages,
+                            options=variant.options,
+                            certificate=certificate,
+                        )
+                    )
+                    results[name][side].append(_measure(side, comparison, _job(variant, url, scale), trusted))
             say(f"  {name or comparison.workload}: round {number + 1} of {rounds}")
     return {
         "title": comparison.title,

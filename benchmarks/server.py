@@ -22,6 +22,7 @@ from benchmarks import payloads
 
 __all__ = ["main", "run_loop"]
 
+_PATH = re.compile(rb"/[^/]+/[^/]+/patients/([^/?]+)(/cdts/[^/?]+(?:/([^/?]+))?)?")
 _PAGE = re.compile(rb"[?&]page=(\d+)")
 _SIZE = re.compile(rb"[?&]size=(\d+)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -33,29 +34,32 @@ def _reply(status: str, value: object) -> bytes:
 
 
 class _Canned:
-    """Chooses the answer by method and path."""
+    """Chooses the answer by method and path; it is about the patient and the record that the path names."""
 
     def __init__(self, total: int) -> None:
-        self._created = _reply("201 Created", payloads.record())
-        self._record = _reply("200 OK", payloads.record())
-        self._patient = _reply("200 OK", payloads.patient())
+        made = lru_cache(maxsize=1 << 16)
+        self._created = made(lambda patient: _reply("201 Created", payloads.record(patient=patient)))
+        self._record = made(lambda patient, record: _reply("200 OK", payloads.record(record, patient)))
+        self._patient = made(lambda patient: _reply("200 OK", payloads.patient(patient)))
+        self._page = made(lambda patient, number, size: _reply("200 OK", payloads.page(number, size, total, patient)))
         self._token = _reply("200 OK", payloads.token())
         self._formation = _reply("200 OK", payloads.formation())
-        self._page = lru_cache(maxsize=None)(lambda number, size: _reply("200 OK", payloads.page(number, size, total)))
 
     def answer(self, line: bytes) -> bytes:
         """Return the whole reply to a request line."""
         method, target, _ = line.split(b" ", 2)
+        path = _PATH.match(target)
+        if path is None:
+            return self._formation if b"/formations/" in target else self._token
+        patient, records, record = (None if part is None else part.decode() for part in path.groups())
+        if records is None:
+            return self._patient(patient)
         if method == b"POST":
-            return self._token if b"/admin/" in target else self._created
-        if b"/formations/" in target:
-            return self._formation
-        if b"/cdts/" not in target:
-            return self._patient
+            return self._created(patient)
+        if record is not None:
+            return self._record(patient, record)
         number, size = _PAGE.search(target), _SIZE.search(target)
-        if number is None:
-            return self._record
-        return self._page(int(number[1]), int(size[1]) if size else 20)
+        return self._page(patient, int(number[1]) if number else 0, int(size[1]) if size else 20)
 
 
 class _Protocol(asyncio.Protocol):

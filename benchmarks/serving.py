@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -17,7 +18,16 @@ from pathlib import Path
 
 from benchmarks import payloads
 
-__all__ = ["CLIENT_CORE", "SERVER_CORE", "add_patients", "nginx_version", "on_core", "serving"]
+__all__ = [
+    "CLIENT_CORE",
+    "SERVER_CORE",
+    "add_patients",
+    "certificates",
+    "nginx_version",
+    "on_core",
+    "refuse_by_chance",
+    "serving",
+]
 
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 CLIENT_CORE: int | None = _CORES[0] if len(_CORES) > 1 else None
@@ -49,16 +59,16 @@ http {{
   map $arg_page $number {{ default $arg_page; "" 0; }}
   map $arg_size $many {{ default $arg_size; "" 20; }}
   server {{
-    listen 127.0.0.1:{port} backlog=8192;
-    root {root};
+    listen 127.0.0.1:{port}{tls} backlog=8192;
+{certificate}    root {root};
     location ~ /admin/api_clients/ {{ return 200 '{token}'; }}
     location ~ /formations/ {{ try_files /formation.json =404; }}
-    location ~ /cdts/[^/]+/. {{ try_files /record.json =404; }}
-    location ~ /cdts/ {{
+    location ~ /patients/(?<patient>[^/]+)/cdts/[^/]+/(?<record>[^/]+)$ {{ return 200 '{record}'; }}
+    location ~ /patients/(?<patient>[^/]+)/cdts/ {{
       if ($request_method = POST) {{ return 201 '{created}'; }}
       try_files /pages/$many/$number.json =404;
     }}
-    location / {{ try_files /patient.json =404; }}
+    location ~ /patients/(?<patient>[^/]+)$ {{ return 200 '{patient}'; }}
   }}
 }}
 """
@@ -109,13 +119,8 @@ def _process(command: list[str], directory: Path | None = None) -> Iterator[subp
 
 
 def _fill(root: Path, total: int) -> None:
-    """Write the canned answers that are files."""
-    for name, value in (
-        ("formation", payloads.formation()),
-        ("record", payloads.record()),
-        ("patient", payloads.patient()),
-    ):
-        (root / f"{name}.json").write_bytes(payloads.dumps(value))
+    """Write the canned answers that are files; the pages are of patient 0, the only one whose pages are walked."""
+    (root / "formation.json").write_bytes(payloads.dumps(payloads.formation()))
     for size in (20, 200):
         folder = root / "pages" / str(size)
         folder.mkdir(parents=True)
@@ -124,7 +129,7 @@ def _fill(root: Path, total: int) -> None:
 
 
 @contextlib.contextmanager
-def _nginx(total: int) -> Iterator[str]:
+def _nginx(total: int, certificate: Path | None) -> Iterator[str]:
     path = shutil.which("nginx") or "/usr/sbin/nginx"
     with tempfile.TemporaryDirectory(prefix="welkin-bench-") as directory, socket.socket() as free:
         root = Path(directory)
@@ -134,12 +139,21 @@ def _nginx(total: int) -> Iterator[str]:
         port = free.getsockname()[1]
         free.close()
         config = root / "nginx.conf"
-        token, created = (payloads.dumps(value).decode() for value in (payloads.token(), payloads.record()))
-        config.write_text(_NGINX.format(port=port, root=root, token=token, created=created))
+        answers = {  # nginx fills in what the path names
+            "token": payloads.token(),
+            "created": payloads.record(patient="$patient"),
+            "record": payloads.record("$record", "$patient"),
+            "patient": payloads.patient("$patient"),
+        }
+        made = {name: payloads.dumps(value).decode() for name, value in answers.items()}
+        tls = "" if certificate is None else " ssl"
+        lines = ("ssl_certificate", "ssl_certificate_key") if tls else ()
+        shown = "".join(f"    {name} {certificate};\n" for name in lines)
+        config.write_text(_NGINX.format(port=port, root=root, tls=tls, certificate=shown, **made))
         command = [path, "-p", str(root), "-c", str(config), "-e", str(root / "error.log")]
         with _process(command, root) as process:
             _await_port(port, process)
-            yield f"http://127.0.0.1:{port}"
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
 
 
 def _await_port(port: int, process: subprocess.Popen[str]) -> None:
@@ -152,7 +166,14 @@ def _await_port(port: int, process: subprocess.Popen[str]) -> None:
 
 
 @contextlib.contextmanager
-def serving(kind: str, *, latency: float = 0.0, total: int = 0, options: tuple[str, ...] = ()) -> Iterator[str]:
+def serving(
+    kind: str,
+    *,
+    latency: float = 0.0,
+    total: int = 0,
+    options: tuple[str, ...] = (),
+    certificate: Path | None = None,
+) -> Iterator[str]:
     """Serve while the context lasts.
 
     Args:
@@ -160,14 +181,20 @@ def serving(kind: str, *, latency: float = 0.0, total: int = 0, options: tuple[s
         latency: Seconds each answer waits.
         total: Records on all pages together; 0 where none are walked.
         options: Further arguments of the sandbox.
+        certificate: The file with certificate and key for https, which nginx alone can do here; None for http.
 
     Yields:
         The base URL.
+
+    Raises:
+        RuntimeError: there is no nginx for https, or the server did not start.
     """
+    if certificate is not None and nginx_version() is None:
+        raise RuntimeError("https is served by nginx, which is not installed")
     if kind == "none":
         yield ""
     elif kind == "canned" and not latency and nginx_version() is not None:
-        with _nginx(total) as url:
+        with _nginx(total, certificate) as url:
             yield url
     else:
         if kind == "canned":
@@ -180,6 +207,34 @@ def serving(kind: str, *, latency: float = 0.0, total: int = 0, options: tuple[s
             if not line:
                 raise RuntimeError(f"{command[0]} does not serve")
             yield str(json.loads(line)["base_url"])
+
+
+def refuse_by_chance(base_url: str, share: float) -> None:
+    """Have a sandbox answer a share of all creates with 429, without Retry-After.
+
+    Args:
+        base_url: The sandbox.
+        share: From 0 to 1.
+    """
+    fault = {"kind": "status", "status": 429, "operation": "cdts.create", "times": None, "probability": share}
+    request = urllib.request.Request(f"{base_url}/_sandbox/faults", payloads.dumps(fault), method="POST")
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+@contextlib.contextmanager
+def certificates() -> Iterator[tuple[Path, Path]]:
+    """Make a certificate for 127.0.0.1.
+
+    Yields:
+        The file of the authority, which clients trust, and the server's with its key.
+    """
+    trustme = importlib.import_module("trustme")
+    authority = trustme.CA()
+    with tempfile.TemporaryDirectory(prefix="welkin-bench-") as directory:
+        trusted, served = Path(directory, "authority.pem"), Path(directory, "server.pem")
+        authority.cert_pem.write_to_path(str(trusted))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(served))
+        yield trusted, served
 
 
 def add_patients(base_url: str, count: int) -> list[str]:

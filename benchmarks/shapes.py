@@ -44,11 +44,13 @@ class Variant:
         job: What the sides are given, see `sides.work.Job`.
         options: Arguments of the sandbox.
         sides: Only these sides, where not all can do it in a reasonable time.
+        tls: Whether over https.
     """
 
     job: Mapping[str, Any] = attrs.field(factory=dict)
     options: tuple[str, ...] = ()
     sides: tuple[str, ...] | None = None
+    tls: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""Pictures drawn as plain SVG text: bars of one comparison, and the curves of the scaling."""
+"""Pictures drawn as plain SVG text: bars of one comparison, the curves of the scaling, and shares."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from benchmarks.runner import summary
 from benchmarks.tables import title_of
 
-__all__ = ["bars", "curves"]
+__all__ = ["bars", "curves", "shares"]
 
 _OURS, _THEIRS, _INK, _FAINT = "#0b7285", "#adb5bd", "#212529", "#dee2e6"
 _WIDTH, _LABELS, _ROW = 760, 270, 30
@@ -98,3 +98,28 @@ def _panel(what: str, panel: Mapping[str, Mapping[str, float]], left: float, wid
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
         parts.extend(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points)
     return parts
+
+
+def shares(found: Mapping[str, Mapping[str, float]], title: str) -> str:
+    """Draw shares of one whole, a bar for each side, by name.
+
+    Args:
+        found: Shares from 0 to 1 by side, by name.
+        title: What they are shares of.
+    """
+    step, width = 26, _WIDTH - _LABELS - 70
+    sides = list(next(iter(found.values())))
+    parts = []
+    for number, side in enumerate(sides):
+        x = _LABELS + number * 200
+        parts.append(f'<rect x="{x}" y="40" width="14" height="8" fill="{_OURS if number == 0 else _THEIRS}"/>')
+        parts.append(_text(x + 20, 48, side, "s"))
+    for row, (name, values) in enumerate(found.items()):
+        y = 62 + row * step
+        parts.append(_text(_LABELS - 8, y + 14, name, "s", "end"))
+        for number, side in enumerate(sides):
+            bar, colour = max(1.0, width * values[side]), _OURS if number == 0 else _THEIRS
+            top = y + 10 * number
+            parts.append(f'<rect x="{_LABELS}" y="{top}" width="{bar:.1f}" height="9" rx="1" fill="{colour}"/>')
+            parts.append(_text(_LABELS + bar + 5, top + 9, f"{values[side]:.1%}", "s"))
+    return _document(62 + len(found) * step + 8, parts, title)

@@ -23,8 +23,11 @@ _HEADINGS = {
     "tokens": "token requests",
     "unauthorized": "401s",
     "lost": "rows lost",
+    "late_p50_ms": "late, p50 ms",
+    "late_p99_ms": "late, p99 ms",
+    "late_most_ms": "late, most ms",
 }
-_LESS_IS_BETTER = frozenset({"cpu_us", "peak_mb", "wall_ms", "cpu_ms", "longest_ms"})
+_LESS_IS_BETTER = frozenset({"cpu_us", "peak_mb", "wall_ms", "cpu_ms", "longest_ms", "late_p99_ms"})
 
 
 def title_of(side: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -12,12 +14,18 @@ import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
 
-from welkin_async import Welkin, auth
+from welkin_async import Welkin
+from welkin_async.http.auth import tokens
 from welkin_async.sandbox import Sandbox
 
 # No deadline, because the machine may be busy; no database, because a test run leaves nothing behind.
 hypothesis.settings.register_profile("welkin", deadline=None, database=None, print_blob=True)
 hypothesis.settings.load_profile("welkin")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the HTTP engine of every session be chosen that names none."""
+    parser.addoption("--engine", choices=("aiohttp", "direct"), default="aiohttp", help="HTTP engine (%(default)s)")
 
 
 class Connect(Protocol):
@@ -27,13 +35,15 @@ class Connect(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def no_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Start with no budget of token requests spent and no setting in the environment."""
+def no_memory(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Start with no token, no budget of token requests spent and no setting in the environment but the engine."""
     for name in [name for name in os.environ if name.startswith("WELKIN_")]:
         monkeypatch.delenv(name)
-    auth._budgets.clear()
+    if (engine := request.config.getoption("--engine")) != "aiohttp":
+        monkeypatch.setenv("WELKIN_ENGINE", engine)
+    tokens._states.clear()
     yield
-    auth._budgets.clear()
+    tokens._states.clear()
 
 
 @pytest.fixture
@@ -88,8 +98,40 @@ class Answers(aioresponses):
 
 
 @pytest.fixture
-def answers() -> Iterator[Answers]:
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     """Answers instead of a server: pool, timeouts and redirects are not exercised, only what is sent and read."""
+    monkeypatch.delenv("WELKIN_ENGINE", raising=False)  # it is aiohttp that aioresponses stands in for
     running = Answers()
     with running:
         yield running
+
+
+_TESTS = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def leaks() -> Callable[[BaseException, list[str]], list[str]]:
+    """Find words in the variables of an error's frames, as a reporter that keeps them would show them.
+
+    Causes, contexts (those that are not shown too) and members of groups are walked through; a test's own frames, and
+    calls that it gives as text, are left out.
+    """
+
+    def leaks(error: BaseException, words: list[str]) -> list[str]:
+        found = []
+        pending: list[BaseException | None] = [error]
+        seen: set[int] = set()
+        while pending:
+            each = pending.pop()
+            if each is None or id(each) in seen:
+                continue
+            seen.add(id(each))
+            pending += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+            told = traceback.TracebackException(type(each), each, each.__traceback__, capture_locals=True)
+            for frame in told.stack:
+                if not frame.filename.startswith((_TESTS, "<string>")):
+                    place = f"{type(each).__name__}: {frame.filename}:{frame.lineno} {frame.name}"
+                    found += [f"{place}: {name} = {value}" for name, value in (frame.locals or {}).items()]
+        return [line for line in found if any(word in line for word in words)]
+
+    return leaks

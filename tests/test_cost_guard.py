@@ -22,14 +22,18 @@ from yarl import URL
 
 from welkin_async import Welkin
 from welkin_async.bulk import CdtRow, create_cdt_records
-from welkin_async.pool import Reply
+from welkin_async.http.attempt import Reply
+from welkin_async.wire.exchange import Exchange
 
 TOLERANCE = 1.10
-# Calls per record, by the interpreter's version: recorded, and lowered whenever the work gets less.
+# Calls per record, by the interpreter's version: recorded, and lowered whenever the work gets less. Holding an answer
+# against its request costs five calls of a single create and of a get; a bulk create compares its fields but once.
+# A public function raises without the package's frames: one call for each, of which a single create has three and a get
+# has one. A single create is held against the formation: seven calls.
 BOUNDS: dict[str, dict[tuple[int, int], float]] = {
-    "bulk create": {(3, 11): 89.0, (3, 12): 89.0, (3, 13): 89.0},
-    "single create": {(3, 11): 94.0, (3, 12): 89.0, (3, 13): 89.0},
-    "get": {(3, 11): 60.0, (3, 12): 59.0, (3, 13): 59.0},
+    "bulk create": {(3, 11): 76.0, (3, 12): 76.0, (3, 13): 76.0},
+    "single create": {(3, 11): 108.0, (3, 12): 104.0, (3, 13): 104.0},
+    "get": {(3, 11): 65.0, (3, 12): 64.0, (3, 13): 64.0},
     "walk": {(3, 11): 10.7, (3, 12): 10.7, (3, 13): 10.7},
 }
 
@@ -64,17 +68,32 @@ def _answer(method: str, url: URL) -> tuple[int, Any]:
     return 200, {"data": {"content": items, "number": number, "last": False}}
 
 
+class _Connection:
+    """A connection that stays open."""
+
+    answers = confirmed = 1
+    disordered = False
+    open = True
+
+    def retire(self) -> None:
+        raise AssertionError
+
+    def close(self) -> None:
+        raise AssertionError
+
+
 @asynccontextmanager
 async def _session() -> AsyncIterator[Welkin]:
     """A session whose pool answers at once, from bytes made before they are asked for."""
     made: dict[tuple[str, URL], Reply] = {}
     headers = CIMultiDictProxy(CIMultiDict({"Content-Type": "application/json"}))
+    place = Exchange(_Connection(), 1)
 
     def reply(method: str, url: URL) -> Reply:
         status, value = _answer(method, url)
-        return Reply(status, headers, json.dumps(value).encode())
+        return Reply(status, headers, json.dumps(value).encode(), 0, place)
 
-    async def exchange(method: str, url: URL, *_: object) -> Reply:
+    async def exchange(method: str, url: URL, *_: object, **__: object) -> Reply:
         found = made.get((method, url))
         if found is None:
             profile = sys.getprofile()
@@ -85,7 +104,7 @@ async def _session() -> AsyncIterator[Welkin]:
 
     names = {"tenant": "gh", "instance": "sb-demo", "api_client": "GUARD", "secret_key": "x"}
     async with Welkin(base_url="http://127.0.0.1:1", **names) as welkin:  # type: ignore[arg-type]
-        welkin.transport._pool.exchange = exchange  # type: ignore[method-assign, assignment]
+        welkin.transport._engine.exchange = exchange  # type: ignore[method-assign]
         yield welkin
 
 
@@ -140,10 +159,14 @@ async def _calls(work: Work, count: int) -> int:
         return counter.calls
 
 
-def cost(work: Work) -> float:
-    """Return the calls a record costs, fixed costs left out."""
+def cost(work: Work, tries: int = 1) -> float:
+    """Return the calls a record costs, fixed costs left out.
+
+    On a busy machine timers fall into a run and add to it: the least of several tries is the work itself.
+    """
     few, many = 4 * SIZE, 16 * SIZE
-    return (asyncio.run(_calls(work, many)) - asyncio.run(_calls(work, few))) / (many - few)
+    least = {count: min(asyncio.run(_calls(work, count)) for _ in range(tries)) for count in (few, many)}
+    return (least[many] - least[few]) / (many - few)
 
 
 @pytest.fixture(autouse=True)
@@ -157,13 +180,14 @@ def test_a_record_costs_no_more_calls_than_recorded(name: str) -> None:
     version = sys.version_info[:2]
     if version not in BOUNDS[name]:
         pytest.skip(f"no bound is recorded for Python {version[0]}.{version[1]}")
-    bound, found = BOUNDS[name][version], cost(WORKS[name])
+    bound, found = BOUNDS[name][version], cost(WORKS[name], 2)
     assert found <= bound * TOLERANCE, f"{name}: {found:.1f} calls a record, {bound:.1f} recorded"
 
 
 @pytest.mark.parametrize("name", ["bulk create", "walk"])
 def test_the_count_does_not_depend_on_the_run(name: str) -> None:
-    assert cost(WORKS[name]) == pytest.approx(cost(WORKS[name]), rel=0.02)
+    cost(WORKS[name])  # what is made once in a process
+    assert cost(WORKS[name], 3) == pytest.approx(cost(WORKS[name], 3), rel=0.02)
 
 
 if __name__ == "__main__":

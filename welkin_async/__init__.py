@@ -1,7 +1,6 @@
 """An asyncio-first Python SDK for the Welkin Health V8 REST API."""
 
 from welkin_async._version import __version__
-from welkin_async.auth import MemoryTokenStore, StoredToken, TokenStore
 from welkin_async.errors import (
     AuthenticationError,
     BadRequestError,
@@ -27,12 +26,12 @@ from welkin_async.errors import (
     UnprocessableError,
     WelkinError,
 )
-from welkin_async.paging import Page, Pager
-from welkin_async.record import answer_of, to_wire
-from welkin_async.request import Answer
+from welkin_async.http.auth.token_store import FileTokenStore, MemoryTokenStore, StoredToken, TokenStore
+from welkin_async.http.instrumentation import Attempt
+from welkin_async.pagination.pager import Page, Pager
 from welkin_async.session import Welkin
-from welkin_async.stores import FileTokenStore
-from welkin_async.transport import Attempt
+from welkin_async.wire.records import answer_of, to_wire
+from welkin_async.wire.request import Answer
 
 __all__ = [
     "Answer",

@@ -67,12 +67,33 @@ __all__ = [
     "UnprocessableError",
     "WelkinError",
     "error_items",
+    "printable",
     "rejection",
+    "request_id_of",
     "safe_code",
 ]
 
 # Codes are the server's own words in a documented form; anything else in their place might be data.
+_REQUEST_IDS = ("X-Request-Id", "Request-Id", "X-Correlation-Id", "X-Amzn-RequestId", "Apigw-Requestid",
+                "X-Amzn-Trace-Id", "X-Trace-Id", "CF-Ray", "X-Amz-Cf-Id")  # fmt: skip
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:;=+/-]{6,128}").fullmatch
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may be shown it: what is no printable character is escaped, but for line ends.
+
+    Names of columns and files come from whoever made them, and a terminal obeys control characters.
+
+    Args:
+        text: The text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
 
 
 class RequestLine(NamedTuple):
@@ -135,7 +156,7 @@ class InvalidInputError(WelkinError, ValueError):
         self.reason = reason
         self.path = tuple(path)
         where = ".".join(self.path)
-        super().__init__(f"{where}: {reason}" if where else reason)
+        super().__init__(printable(f"{where}: {reason}" if where else reason))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.reason, self.path)
@@ -157,6 +178,8 @@ class RequestError(WelkinError):
         attempts: How many requests went out on the wire.
         safe_to_repeat: Whether sending the same request again cannot act twice.
         reason: What went wrong, in words free of data.
+        request_id: What the server, or what stands before it, called the last attempt; None where its answer has no
+            such header. It is what the vendor's support asks for.
     """
 
     advice = ""
@@ -174,9 +197,11 @@ class RequestError(WelkinError):
         attempts: int = 0,
         safe_to_repeat: bool | None = None,
         retry_after: float | None = None,
+        request_id: str | None = None,
     ) -> None:
         self.reason = reason
         self.request = request
+        self.request_id = request_id
         self.status = status
         self.errors = tuple(errors)
         if error_codes is None:
@@ -194,6 +219,8 @@ class RequestError(WelkinError):
         parts = [f"{self.request.method} {self.request.template}: {self.reason}"]
         if self.error_codes:
             parts.append(" [" + ", ".join(safe_code(code) for code in self.error_codes) + "]")
+        if self.request_id is not None:
+            parts.append(f" (request id {self.request_id})")
         parts.append(f" after {self.attempts} attempt{'' if self.attempts == 1 else 's'}.")
         if self.advice:
             parts.append(" " + self.advice)
@@ -208,6 +235,7 @@ class RequestError(WelkinError):
             "attempts": self.attempts,
             "safe_to_repeat": self.safe_to_repeat,
             "retry_after": self.retry_after,
+            "request_id": self.request_id,
         }
         return _rebuild, (type(self), state)
 
@@ -290,7 +318,10 @@ class NoAnswerError(RequestError):
 
 
 class ServerError(NoAnswerError):
-    """5xx, 408 or 425 at the last attempt."""
+    """5xx, 408 or 425 at the last attempt.
+
+    Or, where a deletion met one of these before, a 404 that does not say in Welkin's own words that the record is gone.
+    """
 
 
 class ConnectionLostError(NoAnswerError):
@@ -309,7 +340,8 @@ class DecodeError(NoAnswerError):
 class OutcomeUnknownError(RequestError):
     """A request that must not be repeated blindly may or may not have been carried out.
 
-    Raised where a create was on the wire and no readable answer came back: reset, timeout, 5xx, unreadable body.
+    Raised where a create was on the wire and no readable answer of its own came back: reset, timeout, 5xx, unreadable
+    body, or the answer to another request.
     """
 
     advice = "It may have been carried out. Look for the record before sending it again."
@@ -322,6 +354,21 @@ _BY_STATUS: dict[int, type[RejectedError]] = {
     409: ConflictError,
     422: UnprocessableError,
 }
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Return what an answer says its request was called, where it has the form of an id.
+
+    No recorded answer of Welkin has one; gateways and load balancers add theirs.
+
+    Args:
+        headers: The answer's headers, case-insensitive.
+    """
+    for name in _REQUEST_IDS:
+        found = headers.get(name)
+        if found is not None and _REQUEST_ID(found):
+            return found
+    return None
 
 
 def rejection(status: int) -> type[RejectedError]:

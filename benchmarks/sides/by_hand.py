@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
 
 from benchmarks import payloads
+from benchmarks.serving import refuse_by_chance
 from benchmarks.sides.decoding import decode
+from benchmarks.sides.service import share_loop
 from benchmarks.sides.steered import HandToken, Tally, until
-from benchmarks.sides.work import Job, measured, peak_rss
+from benchmarks.sides.work import Job, Watch, measured, peak_rss
 
-__all__ = ["create", "create_single", "decode", "get", "memory", "throttle", "token", "walk"]
+__all__ = ["chance", "create", "create_single", "decode", "get", "loop_share", "memory", "throttle", "token", "walk"]
 
 
 async def _session(job: Job) -> aiohttp.ClientSession:
@@ -94,6 +97,21 @@ async def get(job: Job) -> dict[str, Any]:
         return await measured(job, work)
 
 
+async def loop_share(job: Job) -> dict[str, Any]:
+    """Read patients at a steady pace, beside a task that wants to run."""
+    loads = _reader(job)
+    async with await _session(job) as session:
+        path = f"/{payloads.TENANT}/{payloads.INSTANCE}/patients/"
+
+        async def read(number: int) -> bool:
+            async with session.get(path + payloads.patient_id(number)) as response:
+                response.raise_for_status()
+                patient = loads(await response.read()) if loads else await response.json()
+                return bool(patient["firstName"] == "Charlie")
+
+        return await share_loop(job, read)
+
+
 async def walk(job: Job) -> dict[str, Any]:
     """Walk a list page by page and look at two fields of each record."""
     loads = _reader(job)
@@ -122,7 +140,7 @@ async def memory(job: Job) -> dict[str, Any]:
 
 async def _steered(job: Job) -> tuple[Tally, HandToken, int, int]:
     """Create records while time lasts: a 429 waits as long as it says, a 401 fetches a token."""
-    tally, unauthorized, lost = Tally(), 0, 0
+    tally, unauthorized, lost = Tally.of(job), 0, 0
     async with aiohttp.ClientSession(job.base_url) as session:
         token = HandToken(session)
         todo = until(job)
@@ -156,6 +174,33 @@ async def _steered(job: Job) -> tuple[Tally, HandToken, int, int]:
 async def throttle(job: Job) -> dict[str, Any]:
     """Create records against a server that refuses what is too much."""
     return (await _steered(job))[0].throttling(job)
+
+
+async def chance(job: Job) -> dict[str, Any]:
+    """Create records against a server that refuses some by chance: each request backs off on its own."""
+    refuse_by_chance(job.base_url, job.chance)
+    async with aiohttp.ClientSession(job.base_url, connector=aiohttp.TCPConnector(limit=job.concurrency)) as session:
+        token = HandToken(session)
+        headers = {"Authorization": f"Bearer {await token.get()}"}
+        todo = until(job)
+
+        async def worker() -> int:
+            created = 0
+            for patient_id, fields in todo:
+                refusals = 0
+                while True:
+                    async with session.post(payloads.cdt_path(patient_id), json=fields, headers=headers) as response:
+                        if response.status != 429:
+                            response.raise_for_status()
+                            created += (await response.json())["id"] is not None
+                            break
+                        await response.read()
+                    refusals += 1
+                    await asyncio.sleep(random.random() * min(20.0, 0.25 * 2.0 ** (refusals - 1)))
+            return created
+
+        watch = Watch()
+        return watch.stop(await _workers(job.concurrency, worker), least=job.records)
 
 
 async def token(job: Job) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from benchmarks.sides.work import Job, Watch
 
 __all__ = ["decode"]
 
-_BODIES = {"cdt": payloads.record, "patient": payloads.patient, "encounter": payloads.encounter}
+_BODIES: dict[str, Callable[[], dict[str, Any]]] = {
+    "cdt": payloads.record,
+    "patient": payloads.patient,
+    "encounter": payloads.encounter,
+}
 _RECORDS = {
     "cdt": ("welkin_async.models.cdts", "CdtRecord", ("patient_id", "version", "created_at")),
     "patient": ("welkin_async.models.patients", "Patient", ("first_name", "birth_date", "created_at")),

@@ -7,13 +7,28 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import payloads
+from benchmarks.serving import refuse_by_chance
 from benchmarks.sides.decoding import decode
+from benchmarks.sides.service import share_loop
 from benchmarks.sides.steered import Tally, until
-from benchmarks.sides.work import Job, measured, peak_rss
+from benchmarks.sides.work import Job, Watch, measured, peak_rss
 from welkin_async import Attempt, Welkin
 from welkin_async.bulk import CdtRow, create_cdt_records
 
-__all__ = ["create", "create_single", "decode", "get", "memory", "rows", "session", "throttle", "token", "walk"]
+__all__ = [
+    "chance",
+    "create",
+    "create_single",
+    "decode",
+    "get",
+    "loop_share",
+    "memory",
+    "rows",
+    "session",
+    "throttle",
+    "token",
+    "walk",
+]
 
 
 def session(job: Job, **settings: Any) -> Welkin:
@@ -83,6 +98,16 @@ async def get(job: Job) -> dict[str, Any]:
         return await measured(job, work)
 
 
+async def loop_share(job: Job) -> dict[str, Any]:
+    """Read patients at a steady pace, beside a task that wants to run."""
+    async with session(job) as welkin:
+
+        async def read(number: int) -> bool:
+            return (await welkin.patients.get(payloads.patient_id(number))).first_name == "Charlie"
+
+        return await share_loop(job, read)
+
+
 async def walk(job: Job) -> dict[str, Any]:
     """Walk a list and look at two typed fields of each record."""
     async with session(job) as welkin:
@@ -106,7 +131,7 @@ async def memory(job: Job) -> dict[str, Any]:
 
 async def throttle(job: Job) -> dict[str, Any]:
     """Create records in bulk against a server that refuses what is too much."""
-    tally = Tally()
+    tally = Tally.of(job)
 
     def attempted(attempt: Attempt) -> None:
         tally.note(refused=attempt.status == 429)
@@ -116,6 +141,16 @@ async def throttle(job: Job) -> dict[str, Any]:
             welkin, payloads.CDT, (CdtRow(*row) for row in until(job)), concurrency=job.concurrency
         )
     return tally.throttling(job)
+
+
+async def chance(job: Job) -> dict[str, Any]:
+    """Create records in bulk against a server that refuses some by chance."""
+    refuse_by_chance(job.base_url, job.chance)
+    async with session(job) as welkin:
+        given = (CdtRow(*row) for row in until(job))
+        watch = Watch()
+        report = await create_cdt_records(welkin, payloads.CDT, given, concurrency=job.concurrency)
+        return watch.stop(report.created, least=job.records)
 
 
 async def token(job: Job) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from benchmarks.sides.work import Job
 
 __all__ = ["HandToken", "Tally", "until"]
 
-_SETTLING = 2.0  # seconds that do not count
+_SETTLING = 2.0  # seconds that do not count, where time and not the rows end the work
 
 
 @attrs.define
@@ -27,6 +27,7 @@ class Tally:
         passed: Answers that were no refusal.
         refused: Answers 429.
         longest: The longest time between two answers that were none, in seconds.
+        settling: Seconds at the start that do not count.
     """
 
     started: float = attrs.field(factory=time.monotonic)
@@ -34,7 +35,13 @@ class Tally:
     refused: int = 0
     first: float = 0.0
     longest: float = 0.0
+    settling: float = _SETTLING
     _last: float = 0.0
+
+    @classmethod
+    def of(cls, job: Job) -> Tally:
+        """Return one for a job: where rows and not the time end it, all of it counts."""
+        return cls(settling=_SETTLING if job.seconds else 0.0)
 
     def note(self, *, refused: bool) -> None:
         """Note an answer.
@@ -47,7 +54,7 @@ class Tally:
             self.first = self.first or now
             self.longest = max(self.longest, now - self._last if self._last else 0.0)
             self._last = now
-        if now < _SETTLING:
+        if now < self.settling:
             return
         if refused:
             self.refused += 1
@@ -56,16 +63,16 @@ class Tally:
 
     def throttling(self, job: Job) -> dict[str, Any]:
         """Return the share of what was allowed, and the share of requests refused."""
-        allowed = job.rate * (job.seconds - _SETTLING)
+        allowed = job.rate * ((job.seconds or self._last) - self.settling)
         return {"share": self.passed / allowed, "refused": self.refused / max(1, self.passed + self.refused)}
 
 
 def until(job: Job) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield rows of patients that the sandbox has, until the time is over."""
+    """Yield rows of patients that the sandbox has, as many as are asked for, or until the time is over."""
     patients = add_patients(job.base_url, 20)
     end = time.monotonic() + job.seconds
     number = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end if job.seconds else number < job.records:
         yield patients[number % len(patients)], dict(payloads.FIELDS)
         number += 1
 

@@ -17,9 +17,10 @@ from yarl import URL
 
 from benchmarks import payloads
 from benchmarks.sides.decoding import decode
+from benchmarks.sides.service import share_loop
 from benchmarks.sides.work import Job, measured, peak_rss
 
-__all__ = ["create", "create_single", "decode", "get", "memory", "walk"]
+__all__ = ["create", "create_single", "decode", "get", "loop_share", "memory", "walk"]
 
 
 async def _session(job: Job) -> aiohttp.ClientSession:
@@ -89,6 +90,20 @@ async def get(job: Job) -> dict[str, Any]:
             return await _workers(job.concurrency, lambda: worker(ids))
 
         return await measured(job, work)
+
+
+async def loop_share(job: Job) -> dict[str, Any]:
+    """Read patients at a steady pace, beside a task that wants to run."""
+    async with await _session(job) as session:
+        prefix = f"{job.base_url}/{payloads.TENANT}/{payloads.INSTANCE}/patients/"
+
+        async def read(number: int) -> bool:
+            url = URL(prefix + payloads.patient_id(number), encoded=True)
+            response = await session.get(url, allow_redirects=False)
+            body = await response.read()
+            return response.status == 200 and bool(orjson.loads(body)["firstName"] == "Charlie")
+
+        return await share_loop(job, read)
 
 
 async def walk(job: Job) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Job:
         size: Page size of walks.
         seconds: How long workloads run that end by time.
         kind: Which record, for decoding.
-        rate: Requests per second the server allows, for throttling.
+        rate: Requests per second: what the server allows, or what a service does.
+        chance: Share of creates that the server refuses by chance.
         side: The side's name.
         speed: Whether on uvloop with orjson.
     """
@@ -39,6 +40,7 @@ class Job:
     seconds: float = 0.0
     kind: str = ""
     rate: float = 0.0
+    chance: float = 0.0
     side: str = ""
     speed: bool = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +22,17 @@ from welkin_async import (
     SessionError,
     Welkin,
 )
-from welkin_async.bulk import CdtRow, Outcome, OutcomeStream, Report, stream_cdt_records
-from welkin_async.bulk.channel import Channel
-from welkin_async.bulk.engine import Engine
+from welkin_async.bulk import CdtRow, Outcome, OutcomeStream, Report, Status, stream_cdt_records
+from welkin_async.bulk.actions.action import BulkOperation
+from welkin_async.bulk.engine.engine import Engine
+from welkin_async.bulk.engine.outcome_queue import OutcomeQueue
+from welkin_async.bulk.rows import PreparedRow
+from welkin_async.http.stats import SessionStats
 from welkin_async.models.cdts import CdtRecord
-from welkin_async.request import Request
 from welkin_async.resources.cdts import CREATE_CDT
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
+from welkin_async.wire.exchange import Exchange
+from welkin_async.wire.request import Request
 
 CDT = "medication"
 FAST: dict[str, Any] = {"key_field": "external_id", "settle": 0.2, "final_settle": 0.3, "concurrency": 4}
@@ -154,25 +158,44 @@ async def turns(count: int) -> None:
 class Scripted:
     """An action that does with each row what the row itself says; rows are `Step` objects."""
 
-    def __init__(self) -> None:
+    operation = BulkOperation(Status.CREATED, CREATE_CDT)
+    timeout = 5.0
+    max_attempts = 1
+    target = "here"
+
+    def __init__(self, changed: Callable[[Step], tuple[str, ...]] = lambda _: ()) -> None:
         self.out = 0
         self.peak = 0
         self.sent = 0
         self.landed = 0
-        self._rows: dict[int, Step] = {}  # the row of each request that is yet to be sent
+        self._changed = changed
 
-    def request(self, row: Step, /) -> Request:
-        if row.kind == "refused":
-            raise InvalidInputError("it does not fit")
+    def stats(self) -> SessionStats:
+        raise SessionError("there is none")
+
+    async def load(self) -> bool:
+        return False
+
+    async def probe(self) -> None:
+        pass
+
+    async def confirm(self, exchange: Exchange, /) -> None:
+        pass
+
+    async def look(self, prepared: PreparedRow, /) -> tuple[bool, None]:
+        return False, None
+
+    def prepare(self, index: int, row: Step, /) -> PreparedRow:
+        refusal: Exception | None = InvalidInputError("it does not fit") if row.kind == "refused" else None
         if row.kind == "broken":
-            raise ZeroDivisionError("a bug in a mapping")
-        request = Request(CREATE_CDT, _URL)
-        self._rows[id(request)] = row
-        return request
+            refusal = ZeroDivisionError("a bug in a mapping")
+        body = f"{row.kind} {row.before} {row.out}".encode()
+        return PreparedRow(index, row, body=body, url=_URL, refusal=refusal)
 
     async def send(self, request: Request) -> Answer:
         """As the transport does: `on_wire` while it is out, `unknown` where it was cut off."""
-        row = self._rows.pop(id(request))
+        kind, before, out = (request.body or b"").decode().split()
+        row = Step(kind, int(before), int(out))
         line = request.operation.line
         if row.kind == "closed":
             raise SessionError("the session is closed")
@@ -206,8 +229,8 @@ class Scripted:
         self.landed += 1
         return ANSWER
 
-    def record(self, answer: Answer) -> CdtRecord:
-        return CdtRecord.from_wire(answer.data, answer)
+    def read(self, prepared: PreparedRow, answer: Answer, /) -> tuple[CdtRecord, tuple[str, ...]]:
+        return CdtRecord.from_wire(answer.data, answer), self._changed(prepared.row)
 
 
 def scripted(
@@ -216,13 +239,12 @@ def scripted(
     concurrency: int = 4,
     ordered: bool = False,
     action: Scripted | None = None,
-    drain: float = 5.0,
     **more: Any,
 ) -> OutcomeStream[Step, CdtRecord]:
     """A stream over scripted rows, put together as `stream_cdt_records` does."""
-    channel = Channel(concurrency, ordered=ordered)
+    queue = OutcomeQueue(concurrency, ordered=ordered)
     window = 8 * concurrency if ordered else 0
     engine: Engine[Step, CdtRecord] = Engine(
-        action or Scripted(), source, concurrency=concurrency, channel=channel, window=window, drain=drain, **more
+        action or Scripted(), source, concurrency=concurrency, queue=queue, window=window, **more
     )
-    return OutcomeStream(engine, channel)
+    return OutcomeStream(engine, queue)

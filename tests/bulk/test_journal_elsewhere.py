@@ -1,4 +1,7 @@
-"""Rows that a run did not create, and that were created another way before the journal is taken up again."""
+"""Rows that a run did not create, and that were created another way before the journal is taken up again.
+
+The runs that take it up look at nothing else first: what they find, they find by what the journal says.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 
 from welkin_async import PermissionDeniedError, Welkin, bulk
 from welkin_async.bulk import CdtRow
-from welkin_async.bulk.keys import file_key
+from welkin_async.bulk.keys.cdt_keys import file_key
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
 from .helpers import CDT, FAST, connect, held, outcomes_of, refuse, statuses, take
@@ -31,7 +34,9 @@ async def test_a_retry_adopts_what_the_mended_rejects_have_created(
     _, report = await outcomes_of(welkin, [mended[2]], journal=tmp_path / "rejects", source="its rejects")
     assert report.created == 1
     sent = server.stats.operations["cdts.create"]
-    retried, report = await outcomes_of(welkin, mended, journal=journal, source="a file", resume="retry")
+    retried, report = await outcomes_of(
+        welkin, mended, journal=journal, source="a file", resume="retry", existing="trust"
+    )
     assert (statuses(retried)[2], retried[2].adopted, report.complete) == ("created", True, True)
     assert server.stats.operations["cdts.create"] == sent
     assert len(server.store.cdt_records(CDT)) == len(held(server)) == 6
@@ -45,7 +50,7 @@ async def test_what_was_created_another_way_with_other_fields_is_a_conflict(
     first, _ = await outcomes_of(welkin, source, journal=journal, source="a file", concurrency=1)
     assert statuses(first)[0] == "rejected"
     other = await welkin.patient(patient).cdts(CDT).create({"medication_name": "b", "external_id": KEYS[0]})
-    retried, _ = await outcomes_of(welkin, source, journal=journal, source="a file", resume="retry")
+    retried, _ = await outcomes_of(welkin, source, journal=journal, source="a file", resume="retry", existing="trust")
     assert statuses(retried)[0] == "conflict"
     assert retried[0].record is not None
     assert retried[0].record.id == other.id
@@ -61,7 +66,9 @@ async def test_a_retry_of_nothing_but_refused_rows_lists_each_patient_once(
     refuse(server, 6)
     first, _ = await outcomes_of(welkin, source, journal=journal, source="a file", check="off")
     assert statuses(first) == ["rejected"] * 6
-    retried, report = await outcomes_of(welkin, source, journal=journal, source="a file", resume="retry")
+    retried, report = await outcomes_of(
+        welkin, source, journal=journal, source="a file", resume="retry", existing="trust"
+    )
     assert statuses(retried) == [*["created"] * 5, "rejected"]
     assert report.lookups == 2
 
@@ -75,6 +82,7 @@ async def test_a_row_that_cannot_be_looked_for_is_not_sent(
     server.faults.add(Fault(FaultKind.STATUS, status=403, operation="cdts.list", times=None))
     sent = server.stats.operations["cdts.create"]
     options = {**FAST, "journal": journal, "source": "a file", "resume": "retry", "final_settle": 0.1}
+    options["existing"] = "trust"
     stream = bulk.stream_cdt_records(welkin, CDT, source, **options)
     found: list[Any] = []
     with pytest.raises(PermissionDeniedError):  # the last sweep cannot look either

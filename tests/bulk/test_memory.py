@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from welkin_async.bulk.engine import Engine
+from welkin_async.bulk.engine.engine import Engine
 from welkin_async.models.cdts import CdtRecord
 
 from .helpers import Scripted, Step, scripted
@@ -35,7 +35,7 @@ class Watched:
 async def test_nothing_is_kept_for_a_row(how: str) -> None:
     source = Watched()
     if how == "fold":
-        engine: Engine[Step, CdtRecord] = Engine(Scripted(), source, concurrency=16, drain=5.0)
+        engine: Engine[Step, CdtRecord] = Engine(Scripted(), source, concurrency=16)
         engine.start()
         await engine.wait()
         report = engine.report

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from welkin_async import AuthenticationError, SessionError, Welkin, auth
+from welkin_async import AuthenticationError, SessionError, Welkin
 from welkin_async.bulk import BulkStoppedError, CdtRow, Outcome, OutcomeStream, stream_cdt_records
+from welkin_async.http.auth import tokens
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
 from .helpers import CDT, bulk_tasks, connect
@@ -90,7 +91,8 @@ class Run:
 async def test_however_it_ends_no_row_is_lost_or_doubled(
     journal: Any, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(auth, "_MOST_REQUESTS", 1000)
+    monkeypatch.setattr(tokens, "_MOST_REQUESTS", 1000)
+    monkeypatch.setattr(tokens, "_LONGEST_MEMORY", 0.0)  # sessions of a process share what they know of refusals
     chance = random.Random(seed)
     async with Sandbox(seed=seed, visibility_delay=chance.choice([0.0, 0.2]), latency=0.003) as server:
         patients = server.store.add_patients(3)

@@ -6,13 +6,7 @@ from typing import Any
 
 import pytest
 
-from welkin_async import (
-    AuthenticationError,
-    InvalidInputError,
-    OutcomeUnknownError,
-    SessionError,
-    Welkin,
-)
+from welkin_async import AuthenticationError, InvalidInputError, OutcomeUnknownError, SessionError, Welkin
 from welkin_async.bulk import BulkStoppedError, CdtRow, Outcome, Status, create_cdt_records, stream_cdt_records
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
@@ -370,11 +364,13 @@ async def test_cancelled_while_rows_wait_to_be_sent(server: Sandbox, patient: st
                 async with stream_cdt_records(welkin, CDT, rows(patient, 100), concurrency=10, check="off") as outcomes:
                     await take(outcomes, seen)
         statuses = [outcome.status for outcome in outcomes.unfinished]
-        assert set(statuses) <= {Status.FAILED, Status.UNKNOWN}
-        assert statuses.count(Status.FAILED) >= 8
+        # An outcome whose answer came as the time ran out was not taken any more; it keeps what the server said.
+        assert set(statuses) <= {Status.CREATED, Status.FAILED, Status.UNKNOWN}
+        assert statuses.count(Status.FAILED) >= 7
         assert all(outcome.attempts == 0 for outcome in outcomes.unfinished if outcome.status is Status.FAILED)
         every(outcomes, seen, outcomes.report.rows)
-        assert len(held(server)) <= len(seen) + statuses.count(Status.UNKNOWN)
+        created = len(seen) + statuses.count(Status.CREATED)
+        assert created <= len(held(server)) <= created + statuses.count(Status.UNKNOWN)
 
 
 async def test_cancelled_while_leaving() -> None:
@@ -445,7 +441,7 @@ async def test_a_session_that_is_closed_while_all_rows_wait_at_the_gate(server: 
     await welkin.patients.get(patient)
     server.faults.add(Fault(FaultKind.STATUS, "cdts.create", status=429, retry_after=60, times=None))
     importing = asyncio.create_task(create_cdt_records(welkin, CDT, rows(patient, 100), concurrency=4, check="off"))
-    while not welkin.transport.limiter.throttles:
+    while not welkin.stats.paused_for:
         await asyncio.sleep(0.005)
     await asyncio.sleep(0.05)
     await welkin.aclose()
@@ -479,7 +475,7 @@ async def test_refused_tokens_stop_a_stream(server: Sandbox, welkin: Welkin, pat
 async def test_a_comparison_that_fails_loses_no_row(ordered: bool) -> None:
     """The row it was about is on the server; the caller must hear of it all the same."""
 
-    def fails(row: Step, _: object) -> tuple[str, ...]:
+    def fails(row: Step) -> tuple[str, ...]:
         if row.out == 7:
             raise SourceError
         return ()
@@ -487,7 +483,7 @@ async def test_a_comparison_that_fails_loses_no_row(ordered: bool) -> None:
     source = Pulled([Step("created", out=7 if index == 20 else 1) for index in range(500)])
     seen: list[Outcome[Any, Any]] = []
     with pytest.raises(SourceError):
-        async with asyncio.timeout(5), scripted(source, ordered=ordered, lost=fails) as outcomes:
+        async with asyncio.timeout(5), scripted(source, ordered=ordered, action=Scripted(fails)) as outcomes:
             await take(outcomes, seen)
     every(outcomes, seen, source.count)
     (about,) = [each for each in [*seen, *outcomes.unfinished] if each.index == 20]

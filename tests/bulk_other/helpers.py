@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from welkin_async import bulk
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-KINDS = [kind for kind in FaultKind if not kind.name.startswith("STALL")]
+# A gateway that has lost its route refuses every later row.
+KINDS = [kind for kind in FaultKind if not kind.name.startswith("STALL") and kind is not FaultKind.GATEWAY]
 CDT = "medication"
 
 
-def trouble(server: Sandbox, operation: str, share: float, requests: int) -> None:
+def trouble(
+    server: Sandbox, operation: str, share: float, requests: int, kinds: Sequence[FaultKind] = tuple(KINDS)
+) -> None:
     """Let a share of so many requests of an operation go wrong, in every way there is by turns."""
     for number in range(int(share * requests)):
-        kind = KINDS[number % len(KINDS)]
+        kind = kinds[number % len(kinds)]
         after, done = int(number / share), number % 2 == 0
         server.faults.add(
             Fault(kind=kind, operation=operation, after=after, delay=0.2, status=502 if done else 500, work_done=done)

@@ -201,3 +201,60 @@ async def test_rows_show_nothing() -> None:
         bulk.PatientRow({"firstName": "secret"}, "secret"),
     ]
     assert "secret" not in repr(rows)
+
+
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [(FaultKind.RESET_AFTER, "done"), (FaultKind.TRUNCATED, "done"), (FaultKind.RESET_BEFORE, "unknown")],
+)
+@pytest.mark.parametrize("operation", ["cdts.update", "cdts.delete"])
+async def test_what_is_refused_after_an_attempt_that_was_cut_off_is_looked_at(
+    server: Sandbox, connect: Connect, operation: str, cut: FaultKind, said: str
+) -> None:
+    made = records(server, 1, 1)
+    server.faults.add(Fault(cut, operation), Fault(FaultKind.STATUS, operation, status=409, after=1))
+    async with connect(server) as welkin:
+        if operation == "cdts.update":
+            (outcome,) = await taken(bulk.stream_cdt_updates(welkin, CDT, changes(made)))
+            assert changed(server) == (said == "done")
+            assert (outcome.record is not None) == (said == "done")
+        else:
+            (outcome,) = await taken(bulk.stream_cdt_deletions(welkin, CDT, refs(made)))
+            assert len(server.store.cdt_records(CDT)) == (said != "done")
+    assert not server.faults.unmet()
+    done = "updated" if operation == "cdts.update" else "deleted"
+    assert outcome.status == (done if said == "done" else said)
+    assert outcome.attempts == 2
+    if said == "unknown":
+        assert "an attempt before may have been carried out" in str(outcome.error)
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_what_a_killed_run_may_have_changed_and_is_refused_now_is_as_the_record_says(
+    server: Sandbox, connect: Connect, tmp_path: Path, landed: bool
+) -> None:
+    made = records(server, 1, 1)
+    silent = Fault(FaultKind.RESET_AFTER if landed else FaultKind.RESET_BEFORE, "cdts.update", times=None)
+    server.faults.add(silent)
+    async with connect(server, max_attempts=1) as welkin:
+        (outcome,) = await taken(bulk.stream_cdt_updates(welkin, CDT, changes(made), journal=tmp_path / "journal"))
+        assert outcome.status == "unknown"
+        server.faults.clear()
+        server.faults.add(Fault(FaultKind.STATUS, "cdts.update", status=422, times=None))
+        (outcome,) = await taken(bulk.stream_cdt_updates(welkin, CDT, changes(made), journal=tmp_path / "journal"))
+    assert (outcome.status, changed(server)) == (("updated", 1) if landed else ("rejected", 0))
+
+
+async def test_a_group_that_is_refused_after_an_attempt_that_was_cut_off_is_unknown(
+    server: Sandbox, connect: Connect
+) -> None:
+    made = records(server, 1, 3)
+    server.faults.add(
+        Fault(FaultKind.RESET_AFTER, "cdts.bulk_update"),
+        Fault(FaultKind.STATUS, "cdts.bulk_update", status=409, after=1),
+    )
+    rows = [bulk.CdtChange(*where, {"medication_status": "inactive"}) for where in made]
+    async with connect(server) as welkin:
+        outcomes = await taken(bulk.stream_cdt_bulk_updates(welkin, CDT, rows))
+    assert statuses(outcomes) == ["unknown"] * 3
+    assert changed(server) == 3

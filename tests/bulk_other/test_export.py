@@ -15,7 +15,7 @@ import pytest
 from conftest import Connect
 
 from welkin_async import InvalidInputError, NotFoundError, PagingError, Welkin, bulk
-from welkin_async.bulk.export_file import ExportFile
+from welkin_async.bulk.export.partial_file import ExportFile
 from welkin_async.models.patients import Patient
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
@@ -102,7 +102,7 @@ async def by_patients(welkin: Welkin, path: Path, **options: Any) -> bulk.Export
 async def test_an_export_under_faults_is_taken_up_until_it_is_whole(
     server: Sandbox, connect: Connect, tmp_path: Path, export: Any, format: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("welkin_async.bulk.export_cdts._KEEP_EVERY", 0.0)
+    monkeypatch.setattr("welkin_async.bulk.export.patient_walk._KEEP_EVERY", 0.0)
     made = records(server, 10, 16)
     for patient in server.store.patients:
         add_record(server, patient, {"systolic": 120}, "vitals")
@@ -150,7 +150,7 @@ async def test_patients_are_written_in_their_order(server: Sandbox, welkin: Welk
 async def test_a_list_counts_only_if_it_is_complete(
     server: Sandbox, welkin: Welkin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("welkin_async.bulk.export_cdts._PAUSE", 0.1)
+    monkeypatch.setattr("welkin_async.bulk.export.patient_walk._PAUSE", 0.1)
     server.list_lag = 0.3  # totals count records that the pages do not show yet
     made = records(server, 2, 30)
     report = await bulk.export_cdt(welkin, CDT, list(server.store.patients), tmp_path / "a", page_size=40)
@@ -183,6 +183,14 @@ async def test_what_is_not_there_is_an_error_that_keeps_what_is_written(
     assert server.stats.operations["cdts.list"] == asked
     report = await bulk.export_cdt(welkin, CDT, patients[1:3], path)
     assert (report.records, report.resumed) == (4, False)
+
+
+async def test_an_export_of_what_is_not_there_leaves_nothing(welkin: Welkin, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        await bulk.export_resource(welkin, "NOTHING", tmp_path / "export")
+    with pytest.raises(NotFoundError):
+        await bulk.export_cdt(welkin, CDT, ["5e1a7c3e-0000-4000-8000-000000000000"], tmp_path / "export")
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_what_was_begun_can_be_forgotten(server: Sandbox, welkin: Welkin, tmp_path: Path) -> None:
@@ -251,7 +259,7 @@ async def test_an_export_that_does_not_name_its_cdts_is_refused(
 
 async def test_options_are_checked(welkin: Welkin, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError):
-        await bulk.export_resource(welkin, "PATIENT", tmp_path / "a", format="csv")  # type: ignore[arg-type]
+        await bulk.export_resource(welkin, "PATIENT", tmp_path / "a", format="xlsx")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError):
         await bulk.export_resource(welkin, "PATIENT", tmp_path / "a", page_size=0)
     with pytest.raises(InvalidInputError):

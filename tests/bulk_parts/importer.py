@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from welkin_async.bulk.journal import Journal
-from welkin_async.bulk.journal_core import Mode
+from welkin_async.bulk.journal.journal import Journal
+from welkin_async.bulk.journal.ledger import Mode
 
 __all__ = ["Fate", "import_rows"]
 

@@ -14,16 +14,10 @@ from typing import Any
 
 import pytest
 
-from welkin_async.bulk import journal_lock
-from welkin_async.bulk.journal import (
-    Journal,
-    JournalError,
-    JournalLockedError,
-    JournalMismatchError,
-    Standing,
-    UnknownKey,
-)
-from welkin_async.bulk.journal_lock import JournalLock
+from welkin_async.bulk import file_lock
+from welkin_async.bulk.errors import JournalError, JournalLockedError, JournalMismatchError
+from welkin_async.bulk.file_lock import JournalLock
+from welkin_async.bulk.journal.journal import Journal, PositionState, UnknownKey
 from welkin_async.errors import InvalidInputError, WelkinError
 
 
@@ -53,7 +47,7 @@ async def left(journal: Journal, path: Path) -> Path:
 
 
 async def test_a_new_journal_knows_nothing(journal: Journal, path: Path) -> None:
-    assert journal.state(0) == Standing("new")
+    assert journal.state(0) == PositionState("new")
     assert journal.earlier == {"created": 0}
     assert not journal.covers(0)
     await journal.reserve(0)
@@ -113,7 +107,7 @@ async def test_what_became_of_rows_is_there_again(journal: Journal, path: Path) 
         was = ["created", "created", "altered", "doubled", "rejected", "failed", "unsent", None]
         assert [each.status for each in states[:9]] == [*was, "conflict" if mode == "resume" else None]
         assert before <= (states[9].since or 0) <= time.time()
-        assert states[24] == Standing("new")
+        assert states[24] == PositionState("new")
         assert again.earlier["created"] == 2
         assert again.earlier["conflict"] == 1
         await again.aclose()
@@ -232,8 +226,8 @@ async def test_created_replaces_refused_but_not_a_flag(journal: Journal, path: P
     await journal.aclose()
     again = await opened(path, mode="retry")
     assert again.earlier == {"created": 2, "doubled": 1}
-    assert again.state(0) == Standing("done", status="created")
-    assert again.state(1) == Standing("done", status="doubled")
+    assert again.state(0) == PositionState("done", status="created")
+    assert again.state(1) == PositionState("done", status="doubled")
     await again.aclose()
 
 
@@ -249,7 +243,8 @@ async def test_unknown_keys_outlive_runs_until_they_are_swept(journal: Journal, 
     assert len(rows) == 1203
     assert [row.patient for row in rows] == sorted(row.patient for row in rows)
     assert UnknownKey(5, "key 5", "patient 1", 50.0) in rows
-    again.swept(f"key {number}" for number in range(1202))
+    for patient in ("patient 0", "patient 1"):
+        again.scanned(patient, [f"key {number}" for number in range(1202)])
     again.unknown(7, "key 7", "patient 1", 1.0)
     assert [row.key async for row in again.ever_unknown()] == ["key 1202", "key 7"]
     await again.aclose()
@@ -328,7 +323,7 @@ async def test_one_import_holds_it(journal: Journal, path: Path) -> None:
     assert caught.value.pid == os.getpid()
     code = (
         "import asyncio, sys\n"
-        "from welkin_async.bulk.journal import Journal, JournalLockedError\n"
+        "from welkin_async.bulk import Journal, JournalLockedError\n"
         "try: asyncio.run(Journal.open(sys.argv[1], source='s', target='t'))\n"
         "except JournalLockedError as error: print(error.pid)\n"
     )
@@ -352,8 +347,8 @@ async def test_a_lock_whose_file_was_removed_while_it_was_waited_for_is_taken_an
         side.unlink()
         return try_lock(handle)
 
-    try_lock = journal_lock._try_lock
-    monkeypatch.setattr(journal_lock, "_try_lock", removed)
+    try_lock = file_lock._try_lock
+    monkeypatch.setattr(file_lock, "_try_lock", removed)
     lock.take()
     assert int(side.read_text()) == os.getpid()
     with pytest.raises(JournalLockedError):
@@ -431,7 +426,7 @@ async def test_a_full_disk_is_told_at_the_next_call(path: Path) -> None:
         lambda: journal.covers(0),
         lambda: journal.record(0, "created"),
         lambda: journal.unknown(0, "k", "p", 1.0),
-        lambda: journal.swept(["k"]),
+        lambda: journal.scanned("p", ["k"]),
         lambda: journal.claim("k", b"x"),
         lambda: journal.verify(0, b"x"),
     ):

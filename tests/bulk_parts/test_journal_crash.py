@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from welkin_async.bulk.journal import Journal
-from welkin_async.bulk.journal_core import Mode
+from welkin_async.bulk.journal.journal import Journal
+from welkin_async.bulk.journal.ledger import Mode
 
 from .importer import Fate, import_rows
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welkin_async.bulk.ranges import RangeSet
+from welkin_async.bulk.position_set import RangeSet
 
 positions = st.integers(0, 60)
 steps = st.lists(st.one_of(positions, st.tuples(positions, positions).map(sorted)), max_size=80)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from welkin_async.bulk.schema import Problem, Schema
 from welkin_async.errors import InvalidInputError
 from welkin_async.models.formations import CdtFormation
+from welkin_async.validation.schema import FieldError, Schema
 
 
 def field(name: str, type: str | None, **more: Any) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def test_what_does_not_fit(name: str, value: Any, expected: str, found: str) -> 
 @pytest.mark.parametrize("row", [{}, {"name": None}])
 def test_a_required_field_must_be_there(row: dict[str, Any]) -> None:
     (problem,) = schema().check(row)
-    assert problem == Problem("name", "a value, the field is required (text)", "nothing")
+    assert problem == FieldError("name", "a value, the field is required (text)", "nothing")
     assert schema().required == ("name",)  # not one that is disabled
 
 

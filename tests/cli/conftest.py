@@ -60,6 +60,15 @@ class Local:
     def patient(self, **fields: Any) -> str:
         return str(self.do(lambda: self.server.store.add_patient(**fields))["id"])
 
+    def change_patient(self, patient: str, **fields: Any) -> None:
+        """Change fields of a patient."""
+
+        class Body:
+            def object(self) -> dict[str, Any]:
+                return fields
+
+        self.do(lambda: self.server.store.sections.patients.update(Body(), patient))  # type: ignore[arg-type]
+
     def record(self, patient: str, cdt: str = "medication", **fields: Any) -> str:
         """Put a record there, and return its id."""
 

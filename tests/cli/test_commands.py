@@ -34,16 +34,21 @@ def test_demo() -> None:
 
 
 def test_demo_that_does_not_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("welkin_async.cli.demo._content", lambda fields: (id(fields),))
+    monkeypatch.setattr("welkin_async.cli.commands.demo._content", lambda fields: (id(fields),))
     result = CliRunner().invoke(app, ["demo", "--records", "20", "--patients", "4"])
     assert result.exit_code == 1
     assert "do NOT agree" in result.stdout
 
 
+def complaints(err: str) -> list[str]:
+    """The lines of a process's standard error, without the event loop's remarks on a slow machine."""
+    return [line for line in err.splitlines() if not line.startswith("Executing <")]
+
+
 def test_demo_in_a_process_leaves_no_warning(folder: Path) -> None:
     command = [*STRICT, "demo", "--records", "30", "--patients", "40"]
     done = subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
     assert "Both sides agree" in done.stdout
 
 
@@ -64,15 +69,15 @@ def test_sandbox_prints_how_to_connect_and_ends_with_ctrl_c(folder: Path) -> Non
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out) == (0, "")
-        assert len(err.splitlines()) == 1
+        assert len(complaints(err)) == 1
     wrong = CliRunner().invoke(app, ["sandbox", "--port", "0", "--rate", "-1"])
     assert (wrong.exit_code, wrong.stderr) == (2, "welkin-async: sandbox: rate must be positive\n")
 
 
-def start_import(local: Local, folder: Path, rows: int) -> subprocess.Popen[str]:
+def start_import(local: Local, folder: Path, rows: int, *more: str) -> subprocess.Popen[str]:
     patient = local.patient()
     path = write_csv(folder / "in.csv", ("pid", "medication_name"), [(patient, f"n{line}") for line in range(rows)])
-    command = [*STRICT, "import", str(path), *OPTIONS, "--concurrency", "4"]
+    command = [*STRICT, "import", str(path), *OPTIONS, "--concurrency", "4", *more]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment(local.env), stdout=pipe, stderr=pipe, text=True)
 
@@ -84,13 +89,18 @@ def wait_for(local: Local, count: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_ctrl_c_drains(local: Local, folder: Path, number: signal.Signals, code: int) -> None:
     local.server.latency = 0.05
-    with start_import(local, folder, 3000) as process:
-        wait_for(local, 12)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+    # A program that is started with SIGHUP ignored, as by nohup, leaves it so; the tests may have been.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with start_import(local, folder, 3000) as process:
+            wait_for(local, 12)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert process.returncode == code
     created = len(local.records())
     assert 0 < created < 3000
@@ -139,7 +149,7 @@ def test_the_second_ctrl_c_stops_at_once(local: Local, folder: Path) -> None:
 def test_ctrl_c_does_not_wait_for_the_last_sweep_which_the_next_run_makes(local: Local, folder: Path) -> None:
     fault = Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=8)
     local.do(lambda: local.server.faults.add(fault))
-    with start_import(local, folder, 30) as process:
+    with start_import(local, folder, 30, "--existing", "trust") as process:
         wait_for(local, 30)
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
@@ -164,7 +174,9 @@ def test_progress_lines_without_a_terminal(local: Local, folder: Path, monkeypat
     assert result.exit_code == 0
     lines = result.stderr.splitlines()
     assert len(lines) >= 2
-    assert re.fullmatch(r"\d+/100 rows  \d+/s  created \d+  failed 0  retried 0  \d+ out(  0:0\d left)?", lines[-1])
+    assert re.fullmatch(
+        r"\d+/100 rows  \d+/s  created \d+  failed 0  retried 0  \d+ of \d+ out(  0:0\d left)?", lines[-1]
+    )
 
 
 def test_progress_bar_on_a_terminal(local: Local, folder: Path) -> None:

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from welkin_async.cli.conversions import ConversionError, FieldType, conversion
+from welkin_async.files.mapping.fields import CONVERSIONS
+from welkin_async.validation.conversion import ConversionError, to_datetime
 
 ZONE = ZoneInfo("America/New_York")
 
@@ -15,6 +16,15 @@ ZONE = ZoneInfo("America/New_York")
     [
         ("text", " as it is ", " as it is "),
         ("text", 665078, "665078"),
+        ("text", 105585.0, "105585"),
+        ("text", "007", "007"),
+        ("text", "1e5", "1e5"),
+        ("integer", "12.0", 12),
+        ("integer", "1e5", 100_000),
+        ("integer", "1.0E+10", 10_000_000_000),
+        ("integer", "007", 7),
+        ("integer", 3.0, 3),
+        ("integer", 1e2, 100),
         ("integer", " 042 ", 42),
         ("integer", "-7", -7),
         ("integer", 7, 7),
@@ -37,7 +47,7 @@ ZONE = ZoneInfo("America/New_York")
     ],
 )
 def test_converts(kind: str, value: Any, expected: Any) -> None:
-    found = conversion(FieldType(kind), ZONE)(value)
+    found = CONVERSIONS[kind](value, ZONE)
     assert (found, type(found)) == (expected, type(expected))
 
 
@@ -46,7 +56,13 @@ def test_converts(kind: str, value: Any, expected: Any) -> None:
     [
         ("text", 1.5),
         ("text", True),
-        ("integer", "12.0"),
+        ("integer", "12.5"),
+        ("integer", "1,000"),
+        ("integer", "1e999"),
+        ("integer", 1e16),
+        ("integer", 2**63),
+        ("number", 2**63),
+        ("text", 1e16),
         ("integer", "1_000"),
         ("integer", "٣"),
         ("integer", str(2**63)),
@@ -75,12 +91,12 @@ def test_converts(kind: str, value: Any, expected: Any) -> None:
 )
 def test_refuses_without_quoting(kind: str, value: Any) -> None:
     with pytest.raises(ConversionError) as caught:
-        conversion(FieldType(kind), ZONE)(value)
+        CONVERSIONS[kind](value, ZONE)
     assert "expected" in str(caught.value)
     assert str(value) not in str(caught.value)
 
 
 def test_a_naive_datetime_needs_a_zone() -> None:
-    with pytest.raises(ConversionError, match="--timezone"):
-        conversion(FieldType.DATETIME)("2024-05-31T14:30:00")
-    assert conversion(FieldType.DATETIME)("2024-05-31T14:30:00-04:00") == "2024-05-31T18:30:00.000Z"
+    with pytest.raises(ConversionError, match="zone="):
+        to_datetime("2024-05-31T14:30:00")
+    assert to_datetime("2024-05-31T14:30:00-04:00") == "2024-05-31T18:30:00.000Z"

@@ -21,8 +21,8 @@ def test_the_whole_file_is_checked_and_nothing_is_sent(command: Command, local: 
     result = command("import", path, *OPTIONS)
     assert result.exit_code == 1
     assert "line 602: the patient is missing" in result.stdout
-    assert "line 603: column medication_refills: expected an integer of at most 64 bits; got str" in result.stdout
-    assert "line 604: column medication_status: expected one of active, inactive; got str" in result.stdout
+    assert "line 603: column medication_refills: expected an integer of at most 64 bits; got text" in result.stdout
+    assert "line 604: column medication_status: expected one of active, inactive; got text" in result.stdout
     assert "Quackenbush" not in result.output
     summary = json.loads(command("import", path, *OPTIONS, "--json").stdout)
     assert (summary["rows"], summary["good"], summary["bad"]) == (603, 600, 3)
@@ -40,7 +40,7 @@ def test_patients_are_looked_up_when_asked(command: Command, local: Local, folde
     result = command("import", path, *OPTIONS, "--check-patients")
     assert result.exit_code == 1
     assert "line 3: no patient has this ID" in result.stdout
-    assert local.server.stats.operations["patients.get"] == 2
+    assert 2 <= local.server.stats.operations["patients.get"] <= 3  # that one is not there is confirmed
     path = write_csv(folder / "in.csv", HEADER[:2], [("e1", "a")])
     assert command("import", path, *OPTIONS, "--check-patients", "--patient-type", "EID").exit_code == 0
     assert command("import", path, *OPTIONS[:-1], "--check-patients").exit_code == 2
@@ -55,11 +55,14 @@ def test_the_column_is_named_that_a_field_comes_from(command: Command, local: Lo
     path = write_csv(folder / "in.csv", ("pid", "LEVEL", "note"), [(local.patient(), 10, "")])
     options = ("--cdt", "scale", "--patient-column", "pid", "--dry-run")
     result = command("import", path, *options, "--map", "LEVEL=level", "--map", "note=note")
-    assert "line 2: column LEVEL, field level: expected an integer, at most 9; got int; column note: " in result.stdout
+    assert (
+        "line 2: column LEVEL, field level: expected an integer, at most 9; got an integer; column note"
+        in result.stdout
+    )
     result = command("import", path, *options, "--map", "LEVEL=level")
-    assert "got int; field note: expected a value, the field is required (text); got nothing" in result.stdout
+    assert "got an integer; field note: expected a value, the field is required (text); got nothing" in result.stdout
     result = command("import", path, *options, "--map", "LEVEL=level:date")
-    assert "line 2: column LEVEL: expected a date, YYYY-MM-DD; got str" in result.stdout
+    assert "line 2: column LEVEL: expected a date, YYYY-MM-DD; got an integer of 2 digits; field note" in result.stdout
 
 
 def test_many_bad_rows_are_summed_up(command: Command, local: Local, folder: Path) -> None:

@@ -6,15 +6,17 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from welkin_async.cli.patients import PatientLookup
+from welkin_async.files.mapping.patient_lookup import PatientLookup
 from welkin_async.sandbox import Fault, FaultKind
 
-from .conftest import Command, Local, read_csv, read_ndjson, write_csv, write_ndjson
+from .conftest import Command, Local, environment, read_csv, read_ndjson, write_csv, write_ndjson
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +122,7 @@ def test_a_row_without_a_patient_keeps_its_position_and_is_retried_when_asked(
     # What has been created since is found before it is sent: the old reject file doubles nothing.
     result = command("import", folder / "in.rejects.csv", *options)
     stale = (folder / "in.rejects.csv.1").rename(folder / "stale.csv")
-    result = command("import", stale, *options)
+    result = command("import", stale, *options, "--existing", "trust")
     assert result.exit_code == 1
     (review,) = read_csv(folder / "stale.review.csv")
     assert (review["_status"], review["_key"]) == ("conflict", keys["3"])
@@ -132,7 +134,7 @@ def test_a_row_without_a_patient_keeps_its_position_and_is_retried_when_asked(
 def test_restart_sends_everything_and_puts_files_aside(command: Command, local: Local, folder: Path) -> None:
     path = write_csv(folder / "in.csv", HEADER, [(local.patient(), "a", 1), (NOBODY, "b", 2)])
     assert command("import", path, *OPTIONS).exit_code == 1
-    result = command("import", path, *OPTIONS, "--restart")
+    result = command("import", path, *OPTIONS, "--restart", "--existing", "trust")
     assert result.exit_code == 1
     assert len(local.records()) == 2
     assert (folder / "in.rejects.csv.1").read_text().count("\n") == 2
@@ -248,7 +250,7 @@ def test_a_row_that_may_have_been_sent_is_not_rejected_because_its_patient_canno
     with contextlib.closing(sqlite3.connect(folder / "in.csv.medication.journal")) as journal:
         journal.execute("DELETE FROM outcomes")  # as a kill before it was written leaves it
         journal.commit()
-    monkeypatch.setattr("welkin_async.transport.backoff", lambda failures: 0.0)
+    monkeypatch.setattr("welkin_async.http.transport.backoff", lambda failures: 0.0)
     monkeypatch.setattr(PatientLookup.__init__, "__kwdefaults__", {**KEPT, "patience": 0.0})
     fault(local, FaultKind.STATUS, operation="patients.get", times=None, status=500)
     assert command("import", path, *options).exit_code == 1
@@ -273,7 +275,7 @@ def test_too_many_failures_stop_it_and_the_rest_is_left_to_the_next_run(
     assert result.exit_code == 1
     assert "so many rows failed" in result.stderr
     assert 0 < len(local.records()) < 200
-    result = command("import", path, *OPTIONS, "--json")
+    result = command("import", path, *OPTIONS, *QUICK, "--json")
     assert json.loads(result.stdout)["rejected"] == len(read_csv(folder / "in.rejects.csv")) == 80
     assert len(set(local.record_keys())) == len(local.records()) == 320
     for wrong in ("x", "-1", "0%", "100%"):
@@ -284,14 +286,61 @@ def test_a_file_that_changes_meanwhile_ends_the_import(
     command: Command, local: Local, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = some(folder, local.patient(), 5000)
-    monkeypatch.setattr("welkin_async.cli.feed._BATCH", 100)
-    monkeypatch.setattr("welkin_async.cli.feed._state", _states())
+    monkeypatch.setattr("welkin_async.files.run.row_feed._BATCH", 100)
+    monkeypatch.setattr("welkin_async.files.readers.input_file.file_state", _states())
     result = command("import", path, *OPTIONS)
     assert result.exit_code == 1
-    assert "it has changed since the import began" in result.stderr
+    assert "the file has changed since it was looked through: put it back as it was" in result.stderr
+    assert "welkin-async import" not in result.stderr  # the same command would be refused
     assert len(local.records()) < 5000
 
 
 def _states() -> Any:
     seen = iter([(1, 1)] * 4 + [(2, 2)] * 100)
     return lambda path: next(seen)
+
+
+def test_a_row_that_is_refused_again_for_another_reason_says_so(command: Command, local: Local, folder: Path) -> None:
+    local.patient(mrn="M-1")
+    rows = [("M-9", "a", 1), ("M-1", "b", 2), ("M-8", "c", 3)]
+    write_csv(folder / "in.csv", HEADER, rows)
+    arguments = ("import", "in.csv", *OPTIONS, "--patient-type", "MRN", "--results", "all.ndjson", "--json")
+    headers = {"X-Request-Id": "first-1"}
+    fault(local, FaultKind.STATUS, operation="patients.get", status=403, times=None, headers=headers)
+    assert command(*arguments).exit_code == 1
+    assert {row["_request_id"] for row in read_csv(folder / "in.rejects.csv")} == {"first-1"}
+    local.do(local.server.faults.clear)
+    again = command(*arguments)
+    assert json.loads(again.stdout)["reasons"] == {
+        "no patient has this MRN": 2,
+        "failed by an earlier run (InvalidInputError)": 1,
+    }
+    rejects = {row["_line"]: (row["_reason"], row["_request_id"]) for row in read_csv(folder / "in.rejects.csv")}
+    before = "the patient's look-up: the server answered 403 (FORBIDDEN)"
+    assert rejects == {
+        "2": ("no patient has this MRN", ""),
+        "3": (before, "first-1"),  # its patient is there by now: only --retry sends it
+        "4": ("no patient has this MRN", ""),
+    }
+    results = {row["_line"]: row["_reason"] for row in read_ndjson(folder / "all.ndjson")}
+    assert results == {2: "no patient has this MRN", 3: before, 4: "no patient has this MRN"}
+
+
+def test_a_row_that_got_its_key_late_is_known_by_where_the_journal_keeps_it(
+    command: Command, local: Local, folder: Path
+) -> None:
+    local.patient(mrn="M-1")
+    write_csv(folder / "in.csv", (*HEADER, "key"), [("M-9", "a", 1, "k1"), ("M-1", "b", 2, "k2")])
+    arguments = ("import", "in.csv", *OPTIONS, "--patient-type", "MRN", "--key-column", "key", "--json")
+    assert command(*arguments).exit_code == 1
+    local.patient(mrn="M-9")
+    fault(local, FaultKind.STATUS, status=401, times=None)
+    stopped = command(*arguments)
+    found = json.loads(stopped.stdout)
+    assert (stopped.exit_code, found["unsent"], found["created"], found["failed"]) == (1, 1, 1, 0)
+    assert not (folder / "in.rejects.csv").exists()  # nobody may import what the next run sends
+    local.do(local.server.faults.clear)
+    another = [sys.executable, "-m", "welkin_async.cli", *arguments]  # in this process the refusal is remembered
+    done = subprocess.run(another, env=environment(local.env), capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout).get("created") == 2, done.stderr
+    assert sorted(local.record_keys()) == ["k1", "k2"]

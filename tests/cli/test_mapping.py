@@ -7,10 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from welkin_async.bulk import Status
-from welkin_async.cli.columns import Column, ColumnMap, parse_map
-from welkin_async.cli.mapping import FieldMapping, Mapped, PatientMapping
-from welkin_async.cli.rows import Problem, SourceRow
-from welkin_async.cli.text import CommandError
+from welkin_async.cli.options.row_options import parse_map
+from welkin_async.cli.wording import CommandError, as_options
+from welkin_async.files.errors import FileError
+from welkin_async.files.mapping.columns import Column, Columns
+from welkin_async.files.mapping.fields import FieldMapping, PatientMapping, RowFields
+from welkin_async.files.options import ColumnMap, Field
+from welkin_async.files.readers.row import RowError, SourceRow
 from welkin_async.models.formations import CdtFormation
 
 
@@ -26,34 +29,39 @@ def formation(**types: str) -> CdtFormation:
 
 def mapping(columns: str, *maps: str, fixed: bool = True, defined: CdtFormation | None = None) -> FieldMapping:
     return FieldMapping(
-        columns.split(), fixed=fixed, patient_column="p", maps=[parse_map(each) for each in maps], formation=defined
+        Columns(columns.split(), fixed=fixed),
+        patient_column="p",
+        maps=[parse_map(each) for each in maps],
+        formation=defined,
     )
 
 
 def applied(made: FieldMapping, values: Any) -> Any:
     found = made.apply(SourceRow(2, values))
-    return found.reason if isinstance(found, Problem) else found
+    if isinstance(found, RowError):
+        return found.reason
+    return "; ".join(found.problems.values()) or found
 
 
 def test_every_column_is_a_field_of_its_name() -> None:
     made = mapping("a p b")
-    assert applied(made, ["1", " k ", ""]) == Mapped("k", {"a": "1"})
+    assert applied(made, ["1", " k ", ""]) == RowFields("k", {"a": "1"})
     assert applied(made, ["1", "", "2"]) == "the patient is missing"
     assert applied(made, ["", "k", "  "]) == "no field has a value"
-    problem = Problem(Status.REJECTED, "short")
+    problem = RowError(Status.REJECTED, "short")
     assert made.apply(SourceRow(2, ["1"], problem)) is problem
 
 
 def test_only_mapped_columns_are_sent() -> None:
     made = mapping("a p b", "a=x:integer", "p=who")
-    assert applied(made, ["1", "k", "2"]) == Mapped("k", {"x": 1, "who": "k"})
-    assert applied(made, ["one", "k", "2"]) == "column a: expected an integer of at most 64 bits; got str"
+    assert applied(made, ["1", "k", "2"]) == RowFields("k", {"x": 1, "who": "k"})
+    assert applied(made, ["one", "k", "2"]) == "column a: expected an integer of at most 64 bits; got text"
 
 
 def test_columns_take_the_type_of_their_field() -> None:
     defined = formation(n="integer", b="checkbox", d="date", t="datetime", s="text")
     made = mapping("p n b d t s grade", defined=defined)
-    assert applied(made, ["k", "1", "yes", "2020-01-02", "2020-01-02T03:04:05Z", "07", "3"]) == Mapped(
+    assert applied(made, ["k", "1", "yes", "2020-01-02", "2020-01-02T03:04:05Z", "07", "3"]) == RowFields(
         "k",
         {
             "n": 1,
@@ -64,7 +72,7 @@ def test_columns_take_the_type_of_their_field() -> None:
             "grade": 3,
         },
     )
-    assert applied(mapping("p x", "x=n:text", defined=defined), ["k", "1"]) == Mapped("k", {"n": "1"})
+    assert applied(mapping("p x", "x=n:text", defined=defined), ["k", "1"]) == RowFields("k", {"n": "1"})
     assert "column t" in applied(made, ["k", "1", "yes", "2020-01-02", "2020-01-02T03:04:05", "07", "3"])
 
 
@@ -81,26 +89,27 @@ def test_columns_take_the_type_of_their_field() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_up_front(columns: str, maps: list[str], part: str) -> None:
-    with pytest.raises(CommandError, match=part):
+    with pytest.raises(FileError, match=part):
         mapping(columns, *maps, defined=formation(s="text"))
 
 
 def test_a_column_without_a_name_is_refused_unless_it_is_not_sent() -> None:
-    with pytest.raises(CommandError, match="no name"):
-        FieldMapping(["", "p"], fixed=True, patient_column="p")
-    made = FieldMapping(["", "p"], fixed=True, patient_column="p", maps=[ColumnMap("p", "who")])
-    assert applied(made, ["1", "k"]) == Mapped("k", {"who": "k"})
+    with pytest.raises(FileError, match="no name"):
+        FieldMapping(Columns(["", "p"], fixed=True), patient_column="p")
+    made = FieldMapping(Columns(["", "p"], fixed=True), patient_column="p", maps=[ColumnMap("p", Field("who"))])
+    assert applied(made, ["1", "k"]) == RowFields("k", {"who": "k"})
 
 
 def test_objects_keep_their_types() -> None:
     made = mapping("p n", fixed=False, defined=formation(n="integer", s="text"))
-    assert applied(made, {"p": 7, "n": 1, "s": None, "tags": ["a"]}) == Mapped("7", {"n": 1, "s": None, "tags": ["a"]})
-    assert applied(made, {"p": "k", "n": "12", "s": 5}) == Mapped("k", {"n": 12, "s": "5"})
-    assert applied(made, {"p": "k", "n": True}) == "column n: expected an integer of at most 64 bits; got bool"
-    assert "the CDT has no field x" in applied(made, {"p": "k", "x": 1})
-    assert (
-        applied(made, {"n": 1}) == applied(made, {"p": None}) == applied(made, {"p": [1]}) == "the patient is missing"
+    assert applied(made, {"p": 7, "n": 1, "s": None, "tags": ["a"]}) == RowFields(
+        "7", {"n": 1, "s": None, "tags": ["a"]}
     )
+    assert applied(made, {"p": "k", "n": "12", "s": 5}) == RowFields("k", {"n": 12, "s": "5"})
+    assert applied(made, {"p": "k", "n": True}) == "column n: expected an integer of at most 64 bits; got a boolean"
+    assert "the CDT has no field x" in applied(made, {"p": "k", "x": 1})
+    assert applied(made, {"n": 1}) == applied(made, {"p": None}) == "the patient is missing"
+    assert applied(made, {"p": [1]}) == "column p: expected text; got a list"
     assert applied(made, {"p": "k"}) == "no field has a value"
 
 
@@ -109,38 +118,48 @@ def test_datetimes_of_a_file_with_types_need_a_zone_whatever_they_become() -> No
     aware = naive.replace(tzinfo=UTC)
     for field in ("x", "s", "t"):
         made = mapping("p x", f"x={field}", fixed=False, defined=formation(x="", s="text", t="datetime"))
-        assert applied(made, {"p": "k", "x": aware}) == Mapped("k", {field: "2024-05-31T14:30:00.000Z"})
-        assert "column x: expected a datetime with an offset, or --timezone" in applied(made, {"p": "k", "x": naive})
+        assert applied(made, {"p": "k", "x": aware}) == RowFields("k", {field: "2024-05-31T14:30:00.000Z"})
+        assert "column x: expected a datetime with an offset, or zone=" in applied(made, {"p": "k", "x": naive})
     unchecked = mapping("p", fixed=False)
-    assert applied(unchecked, {"p": "k", "x": [aware, 1]}) == Mapped("k", {"x": ["2024-05-31T14:30:00.000Z", 1]})
-    assert "--timezone" in applied(unchecked, {"p": "k", "x": [aware, naive]})
-    placed = FieldMapping(["p"], fixed=False, patient_column="p", zone=ZoneInfo("Europe/Vienna"))
-    assert applied(placed, {"p": "k", "x": naive}) == Mapped("k", {"x": "2024-05-31T12:30:00.000Z"})
+    assert applied(unchecked, {"p": "k", "x": [aware, 1]}) == RowFields("k", {"x": ["2024-05-31T14:30:00.000Z", 1]})
+    assert "zone=" in applied(unchecked, {"p": "k", "x": [aware, naive]})
+    placed = FieldMapping(Columns(["p"], fixed=False), patient_column="p", zone=ZoneInfo("Europe/Vienna"))
+    assert applied(placed, {"p": "k", "x": naive}) == RowFields("k", {"x": "2024-05-31T12:30:00.000Z"})
     number = mapping("p", "x=n:integer", fixed=False)
-    assert applied(number, {"p": "k", "x": aware}) == "column x: expected an integer of at most 64 bits; got datetime"
-    assert Column("x", (), fixed=False).of(SourceRow(1, {"x": naive})) == "2024-05-31T14:30:00"
+    assert applied(number, {"p": "k", "x": aware}) == "column x: expected an integer of at most 64 bits; got a datetime"
+    assert Column("x", Columns((), fixed=False)).text(SourceRow(1, {"x": naive})) == "2024-05-31T14:30:00"
 
 
 def test_fields_know_their_columns() -> None:
     assert [mapping("p a b", "a=x").column_of(field) for field in ("x", "a", "b")] == ["a", None, None]
     assert [mapping("p a").column_of(field) for field in ("a", "b")] == ["a", None]
     assert mapping("p a", fixed=False).column_of("b") == "b"
-    assert PatientMapping(["p"], fixed=True, patient_column="p").column_of("p") is None
+    assert PatientMapping(Columns(["p"], fixed=True), patient_column="p").column_of("p") is None
 
 
 def test_objects_without_a_check_are_sent_as_they_are() -> None:
     made = mapping("p", fixed=False)
-    assert applied(made, {"p": "k", "x": 1.5, "y": {"z": []}}) == Mapped("k", {"x": 1.5, "y": {"z": []}})
+    assert applied(made, {"p": "k", "x": 1.5, "y": {"z": []}}) == RowFields("k", {"x": 1.5, "y": {"z": []}})
     some = mapping("p", "x=y", "z=w:integer", fixed=False)
-    assert applied(some, {"p": "k", "x": 1.5, "other": 1}) == Mapped("k", {"y": 1.5})
+    assert applied(some, {"p": "k", "x": 1.5, "other": 1}) == RowFields("k", {"y": 1.5})
 
 
-@pytest.mark.parametrize("text", ["", "a", "=f", "a=", "a=f:decimal", "a=:integer"])
+BAD_MAPS = ["", "a", "=f", "a=", "a=f:decimal", "a=:integer", "a=f:text(x)", "a=f:date:date", "a=f:strip()"]
+
+
+@pytest.mark.parametrize("text", [*BAD_MAPS, "a=f:date(%Y", "a=f:strip(a):strip(b)"])
 def test_a_map_of_another_form_is_refused(text: str) -> None:
-    with pytest.raises(CommandError, match="--map"):
+    with pytest.raises((CommandError, FileError)) as caught:
         parse_map(text)
+    assert "--map" in as_options(str(caught.value))
 
 
 def test_a_map_is_read() -> None:
-    assert parse_map("a=b=f:date") == ("a=b", "f", "date")
-    assert parse_map("START=icd-10") == ("START", "icd-10", None)
+    assert parse_map("a=b=f:date") == ("a=b", Field("f", "date"))
+    assert parse_map("START=icd-10") == ("START", Field("icd-10"))
+    assert parse_map("a[?b=='c']=f:datetime(%d.%m.%Y %H:%M)") == (
+        "a[?b=='c']",
+        Field("f", "datetime", format="%d.%m.%Y %H:%M"),
+    )
+    assert parse_map("a=f:strip(Patient/)") == ("a", Field("f", strip="Patient/"))
+    assert parse_map("a=f:boolean(ja/nein):strip(#)") == ("a", Field("f", "boolean", format="ja/nein", strip="#"))

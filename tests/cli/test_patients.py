@@ -8,9 +8,10 @@ import pytest
 
 from welkin_async import AuthenticationError, NotFoundError, ServerError
 from welkin_async.bulk import Status
-from welkin_async.cli.patients import PatientLookup, reason_of
-from welkin_async.cli.rows import Problem
 from welkin_async.errors import RequestLine
+from welkin_async.files.mapping import patient_lookup
+from welkin_async.files.mapping.patient_lookup import PatientLookup, reason_of
+from welkin_async.files.readers.row import RowError
 
 LINE = RequestLine("GET", "/patients/{patient_id}", "patients.get")
 
@@ -22,9 +23,12 @@ class Patients:
         self.asked: list[str] = []
         self.now = self.peak = 0
         self.error: Exception | None = None
-        self.patients = self
+        self.scope = self
 
-    def with_options(self, **_: Any) -> Patients:
+    def without_max_wait(self) -> Patients:
+        return self
+
+    def with_sure_refusals(self) -> Patients:
         return self
 
     async def get(self, key: str, *, type: str) -> Any:
@@ -41,7 +45,8 @@ class Patients:
 
 
 @pytest.fixture
-def patients() -> Patients:
+def patients(monkeypatch: pytest.MonkeyPatch) -> Patients:
+    monkeypatch.setattr(patient_lookup, "Patients", lambda scope: scope)
     return Patients()
 
 
@@ -54,7 +59,7 @@ async def test_each_key_once_and_a_few_at_a_time(patients: Patients) -> None:
     keys = [f"k{number % 10}" for number in range(100)]
     assert await made.resolve([*keys, "nobody"]) == {
         **{key: f"id-{key}" for key in keys},
-        "nobody": Problem(Status.REJECTED, "no patient has this EID"),
+        "nobody": RowError(Status.REJECTED, "no patient has this EID"),
     }
     await made.resolve([*keys, "nobody"])
     assert len(patients.asked) == made.requests == 11
@@ -73,7 +78,7 @@ async def test_the_key_not_used_for_longest_is_forgotten(patients: Patients) -> 
 async def test_a_failure_is_not_remembered(patients: Patients) -> None:
     made = lookup(patients, patience=0.0)
     patients.error = ServerError("the server answered 500", request=LINE, status=500, error_codes=["OOPS", "a name"])
-    expected = Problem(Status.FAILED, "the patient's look-up: the server answered 500 (OOPS)", transient=True)
+    expected = RowError(Status.FAILED, "the patient's look-up: the server answered 500 (OOPS)", transient=True)
     assert await made.resolve(["a"]) == {"a": expected}
     patients.error = None
     assert await made.resolve(["a"]) == {"a": "id-a"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from welkin_async import transport
+from welkin_async.http import transport
 
 from .calls import CALLS, NOT_COVERED
 from .catalogue import endpoints

@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 
 from welkin_async import Answer, OutcomeUnknownError, Welkin
-from welkin_async.auth import CREATE_TOKEN
-from welkin_async.files import UploadFile
-from welkin_async.record import Record
-from welkin_async.request import Operation, Request, Shape
+from welkin_async.http.auth.tokens import CREATE_TOKEN
+from welkin_async.http.multipart import UploadFile
+from welkin_async.wire.records import Record
+from welkin_async.wire.request import Operation, Request, Shape
 
 from .calls import BODY, CALLS
 from .catalogue import Endpoint

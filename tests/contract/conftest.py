@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from welkin_async import Welkin, transport
+from welkin_async import Welkin
+from welkin_async.http import transport
 
 from .recorder import Recorder, recording
 

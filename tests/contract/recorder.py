@@ -81,6 +81,7 @@ async def recording(**settings: Any) -> AsyncIterator[tuple[Recorder, Welkin]]:
     host, port = runner.addresses[0][:2]
     try:
         async with Welkin(
+            check="off",
             tenant=TENANT,
             instance=INSTANCE,
             api_client=CLIENT,

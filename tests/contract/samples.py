@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import identities
 from .catalogue import Endpoint, models
 
 UUID_TEXT = "5b0c2a52-6d5e-4b6c-9a87-0c5d1b6f3e21"
@@ -64,12 +65,25 @@ def value_of(kind: str) -> Any:
 
 
 def answer_to(endpoint: Endpoint, query: dict[str, str]) -> Any:
-    """What a server answers to an operation.
+    """What a server answers to an operation, naming what the path names.
 
     Args:
         endpoint: The operation.
         query: The request's query, decoded: a page answers with its own number, chat and exports have two pages.
     """
+    answer = _answer_to(endpoint, query)
+    for place, parameter in identities.PLACES.get(endpoint.id, {}).items():
+        identities.put(answer, place, endpoint.parameters[parameter])
+    key = identities.KEY_PLACES.get(endpoint.id, {}).get(query.get("type", ""))
+    if key is not None:
+        identities.put(answer, key, list(endpoint.parameters.values())[-1])
+    for places in (identities.BODY_PLACES, identities.CHANGED):
+        if endpoint.id in places:
+            identities.put(answer, *places[endpoint.id])
+    return answer
+
+
+def _answer_to(endpoint: Endpoint, query: dict[str, str]) -> Any:
     record = sample(endpoint.model) if endpoint.model else {"id": UUID_TEXT, "value": 1}
     number, size = int(query.get("page", 0)), int(query.get("size", 20))
     spring = {**sample("SpringPage"), "content": [record], "number": number, "size": size, "last": True}

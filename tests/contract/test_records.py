@@ -16,11 +16,12 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 import welkin_async.models
 from welkin_async import Answer, DecodeError, ErrorItem, to_wire
-from welkin_async.auth import CREATE_TOKEN, Token
-from welkin_async.codec import best_codec, stdlib_codec
 from welkin_async.errors import error_items
-from welkin_async.record import Record
-from welkin_async.request import Operation
+from welkin_async.http.auth.token_store import Token
+from welkin_async.http.auth.tokens import CREATE_TOKEN
+from welkin_async.wire.codec import best_codec, stdlib_codec
+from welkin_async.wire.records import Record
+from welkin_async.wire.request import Operation
 
 from .catalogue import models
 from .samples import sample
@@ -43,6 +44,9 @@ PYTHON_TYPES = {
     "object": Mapping,
     "CdtBody": Mapping,  # the customer's own fields: always a mapping
 }
+
+SHARED = {"Authored", "AuthoredById", "Dated", "Message"}  # the fields that several documented records have
+OF_FORMATIONS = {"TypedCdt"}  # what the customer's own records are made of
 
 LINE = Operation("an.operation", "GET", "/{tenant}/{instance}/template")
 
@@ -73,7 +77,7 @@ def place(field: Any) -> str:
 def test_every_documented_record_is_accounted_for() -> None:
     assert len(models()) == 67
     assert models().keys() - classes().keys() == ELSEWHERE.keys()
-    assert classes().keys() <= models().keys()
+    assert classes().keys() - models().keys() == SHARED | OF_FORMATIONS
 
 
 @pytest.mark.parametrize("model", sorted(models().keys() - ELSEWHERE.keys()))
@@ -82,7 +86,6 @@ def test_every_documented_field_has_its_type(model: str) -> None:
     cls = classes()[model]
     record: Any = cls.from_wire(sample(model), answer(None))
     by_place = {place(field): field.name for field in attributes(cls)}
-    text = " ".join(parent.__doc__ or "" for parent in cls.__mro__)
     for name, field in models()[model]["fields"].items():
         if name in ("<envelope>", "jsonBody") or name.endswith("<custom field>"):
             continue
@@ -92,7 +95,6 @@ def test_every_documented_field_has_its_type(model: str) -> None:
         if name.startswith("jsonBody.") and name not in by_place:
             assert name == "jsonBody.id"
             continue
-        assert f"``{name}``" in text
         value: Any = getattr(record, by_place[name])
         kind = field["type"]
         if kind.startswith("array"):

@@ -96,7 +96,7 @@ async def test_a_token_that_cannot_be_had_for_a_while_fails_no_row(
     server: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever status says so; a token call that is throttled is no answer about a row."""
-    monkeypatch.setattr("welkin_async.auth._LONGEST_MEMORY", 0.05)
+    monkeypatch.setattr("welkin_async.http.auth.tokens._LONGEST_MEMORY", 0.05)
     rows = rows_for(server, 200)
     server.faults.add(Fault(FaultKind.STATUS, status=429, operation="auth.create_token", after=1, times=3))
     server.latency = 0.002
@@ -121,7 +121,7 @@ async def test_of_two_records_with_its_key_a_row_is_its_own(server: Sandbox) -> 
     server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=6))
     async with connect(server) as welkin:
         await welkin.patient(patient).cdts(CDT).create({"medication_name": "Other", "external_id": "k5"})
-        async with bulk.stream_cdt_records(welkin, CDT, rows, **{**FAST, "concurrency": 1}) as stream:
+        async with bulk.stream_cdt_records(welkin, CDT, rows, **{**FAST, "concurrency": 1}, existing="trust") as stream:
             found = {outcome.index: outcome async for outcome in stream}
     assert found[5].status is bulk.Status.CREATED
     assert found[5].adopted

@@ -8,12 +8,13 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import pytest
 
-from welkin_async import bulk
-from welkin_async.bulk.echo import Echo
-from welkin_async.bulk.keys import CdtKeys, MintedKey, file_key
-from welkin_async.codec import best_codec, stdlib_codec
+from welkin_async import InvalidInputError, SessionError, bulk
+from welkin_async.bulk.keys.cdt_keys import CdtKeys, KeyField, MintedKey, file_key
 from welkin_async.models.cdts import CdtRecord
+from welkin_async.resources._base.scope import Defaults, Scope, Sender
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
+from welkin_async.validation.comparison import FieldComparison
+from welkin_async.wire.codec import best_codec, stdlib_codec
 
 from .helpers import CDT, FAST, connect
 
@@ -57,29 +58,37 @@ async def test_a_key_that_the_server_trims_is_found(server: Sandbox, monkeypatch
     assert (report.created, report.adopted, report.doubled) == (12, 6, 0)
 
 
-def keys(field: Any = "external_id") -> CdtKeys:
-    return CdtKeys(None, CDT, field, lambda: None)  # type: ignore[arg-type, return-value]
+def unopened() -> Sender:
+    raise SessionError("a key is told without a request")
+
+
+HERE = Scope(unopened, stdlib_codec(), "http://localhost", {}, Defaults(timeout=1, max_attempts=1, max_wait=None))
+
+
+def keys(field: KeyField = "external_id") -> CdtKeys:
+    return CdtKeys(HERE, CDT, field, FieldComparison)
 
 
 def test_a_key_is_the_rows_own_or_the_one_it_is_given() -> None:
     guid = str(uuid4())
-    for field, row, key in (
-        ("external_id", bulk.CdtRow("p", {}, " k "), "k"),
-        ("external_id", bulk.CdtRow("p", {"external_id": 17}, "k"), "17"),
-        ("external_id", bulk.CdtRow("p", {"external_id": " "}, "k"), "k"),
-        ("external_guid", bulk.CdtRow("p", {"external_guid": f"{{{guid.upper()}}}"}, "k"), guid),
-        ("external_guid", bulk.CdtRow("p", {}, "k"), str(uuid5(NAMESPACE_URL, "k"))),
-        ("external_id", bulk.CdtRow("p", {}, ""), ""),
-        ("external_guid", bulk.CdtRow("p", {}, None), ""),
-        ("external_id", bulk.CdtRow("p", []), ""),  # type: ignore[arg-type]
-        ("external_id", "no row", ""),
-    ):
-        assert keys(field).key(row) == key
+    given: tuple[tuple[KeyField, dict[str, Any], str | None, str], ...] = (
+        ("external_id", {}, " k ", "k"),
+        ("external_id", {"external_id": 17}, "k", "17"),
+        ("external_id", {"external_id": " "}, "k", "k"),
+        ("external_guid", {"external_guid": f"{{{guid.upper()}}}"}, "k", guid),
+        ("external_guid", {}, "k", str(uuid5(NAMESPACE_URL, "k"))),
+    )
+    for field, fields, key, carried in given:
+        assert keys(field).assign(key, fields) == carried
+    for blank in ("", " ", None):
+        with pytest.raises(InvalidInputError):
+            keys().assign(blank, {})
 
 
 def test_a_minted_key_is_sent_as_plain_text() -> None:
     minted = file_key("here", "sha256", 5)
-    fields = keys().fields(bulk.CdtRow("p", {"a": 1}, minted))
+    fields: dict[str, Any] = {"a": 1}
+    keys().assign(minted, fields)
     assert isinstance(minted, MintedKey)
     assert type(fields["external_id"]) is str
     for codec in (best_codec(), stdlib_codec()):
@@ -88,9 +97,9 @@ def test_a_minted_key_is_sent_as_plain_text() -> None:
 
 def test_a_key_that_the_server_writes_its_own_way_is_not_lost() -> None:
     guid = str(uuid4())
-    by_guid = CdtKeys(None, CDT, "external_guid", Echo)  # type: ignore[arg-type]
+    by_guid = keys("external_guid")
     sent = {"external_guid": guid.upper(), "a": "1"}
-    assert by_guid.lost(sent, {"external_guid": guid, "a": "1"}) == ()
-    assert by_guid.lost(sent, {"external_guid": guid, "a": "2"}) == ("a",)
-    assert by_guid.lost(sent, {"external_guid": str(uuid4()), "a": "1"}) == ("external_guid",)
-    assert by_guid.lost(sent, {"a": "1"}) == ("external_guid",)
+    assert by_guid.changed_fields(sent, {"external_guid": guid, "a": "1"}) == ()
+    assert by_guid.changed_fields(sent, {"external_guid": guid, "a": "2"}) == ("a",)
+    assert by_guid.changed_fields(sent, {"external_guid": str(uuid4()), "a": "1"}) == ("external_guid",)
+    assert by_guid.changed_fields(sent, {"a": "1"}) == ("external_guid",)

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from welkin_async import ConnectError, PermissionDeniedError
-from welkin_async.bulk.echo import Echo
-from welkin_async.bulk.keys import CdtKeys
-from welkin_async.bulk.proof import Proof, ProofError, Standing
-from welkin_async.bulk.wall import WallClock
+from welkin_async.bulk.clock import WallClock
+from welkin_async.bulk.errors import ProofError
+from welkin_async.bulk.keys.cdt_keys import CdtKeys
+from welkin_async.bulk.reconciliation.key_proof import KeyProof, ProofState
 from welkin_async.errors import RequestLine
 from welkin_async.sandbox import Sandbox
+from welkin_async.validation.comparison import FieldComparison
 
 from .helpers import CDT, connect
 
@@ -59,27 +60,29 @@ class There:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("welkin_async.bulk.proof._LOOK_EVERY", 0.001)
-    monkeypatch.setattr("welkin_async.bulk.proof._LONGEST", 0.01)
+    monkeypatch.setattr("welkin_async.bulk.reconciliation.key_proof._LOOK_EVERY", 0.001)
+    monkeypatch.setattr("welkin_async.bulk.reconciliation.key_proof._LONGEST", 0.01)
 
 
-def proof(listed: Any, patience: float = 1.0) -> Proof:
-    return Proof(listed, "external_id", patience, WallClock())
+def proof(listed: Any, patience: float = 1.0, server: Any = None) -> KeyProof:
+    return KeyProof(listed, 0.0, patience, server)
 
 
 async def test_the_first_record_that_is_created_proves_the_key() -> None:
     proved = proof(Listed([], None, ["other"], ["k"]))
-    assert proved.begin("k", "p", "k")
-    assert (proved.armed, proved.standing) == (False, Standing.PROVING)
+    proved.begin("k", "p", "k")
+    states = [(proved.armed, proved.state)]
     await proved.wait()
-    assert proved.armed
-    assert proved.settle >= 3.0 * 0.001
+    states.append((proved.armed, proved.state))
+    assert states == [(False, ProofState.PROVING), (True, ProofState.ARMED)]
+    assert proved.found_after is not None
+    assert proved.found_after >= 0.001
 
 
 async def test_a_key_that_is_not_given_back_proves_nothing() -> None:
     proved = proof(Listed())
-    assert not proved.begin("other", "p", "k")
-    assert proved.standing is Standing.FAILED
+    proved.begin("other", "p", "k")
+    assert proved.state is ProofState.FAILED
     assert isinstance(proved.error, ProofError)
 
 
@@ -87,35 +90,25 @@ async def test_another_rows_key_does_not_cut_the_measuring_short() -> None:
     proved = proof(Listed([], ["k"]))
     proved.begin("k", "p", "k")
     proved.confirm()
-    states = [(proved.armed, proved.measured)]  # by how much look-ups lag is not known yet
+    states = [proved.armed]  # by how much look-ups lag is not known yet
     await proved.wait()
-    states.append((proved.armed, proved.measured))
-    assert states == [(False, False), (True, True)]
+    assert [*states, proved.armed] == [False, True]
 
 
 async def test_what_another_row_has_armed_is_measured_by_the_first_record_all_the_same() -> None:
     proved = proof(Listed([], ["k"]), patience=60.0)
-    proved.confirm(within=2.0)
-    states = [(proved.armed, proved.measured, proved.settle)]
+    proved.confirm()
+    states = [proved.armed]
     proved.begin("k", "p", "k")
-    states.append((proved.armed, proved.measured, proved.settle))
+    states.append(proved.armed)
     await proved.wait()
-    assert states == [(True, False, 6.0), (False, False, 6.0)]
-    assert proved.armed
-    assert proved.settle < 6.0
-
-
-def test_how_long_a_row_was_out_bounds_the_settle_time_only_so_far() -> None:
-    proved = proof(Listed(), patience=60.0)
-    proved.confirm(within=600.0)
-    assert proved.settle == 60.0
+    assert [*states, proved.armed] == [True, False, True]
+    assert proved.found_after is not None
 
 
 async def test_time_in_which_the_server_is_not_there_does_not_count() -> None:
     lost = ConnectError("no connection", request=LINE)
-    listed = Listed(*[lost] * 20, ["k"])
-    proved = proof(listed, patience=0.005)
-    proved.server = There(*[True] * 20)
+    proved = proof(Listed(*[lost] * 20, ["k"]), patience=0.005, server=There(*[True] * 20))
     proved.begin("k", "p", "k")
     await proved.wait()
     assert proved.armed
@@ -128,7 +121,7 @@ async def test_look_ups_that_are_answered_and_do_not_find_it_fail_the_proof(foun
     proved = proof(Listed(*[found] * 100), patience=0.005)
     proved.begin("k", "p", "k")
     await proved.wait()
-    assert proved.standing is Standing.FAILED
+    assert proved.state is ProofState.FAILED
 
 
 class Clocks:
@@ -178,7 +171,7 @@ async def test_a_record_that_has_the_key_from_before_proves_no_lag(
             return [each for each in found or () if each.id == before.id or time.monotonic() > began + 0.2]
 
         monkeypatch.setattr(CdtKeys, "listing", late)
-        proved = proof(CdtKeys(welkin.scope, CDT, "external_id", Echo), patience=10.0)
+        proved = proof(CdtKeys(welkin.scope, CDT, "external_id", FieldComparison), patience=10.0)
         proved.begin(created, patient, "k")
         await proved.wait()
         assert proved.found_after is not None

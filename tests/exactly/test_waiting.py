@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from welkin_async import AuthenticationError, SessionError, bulk
-from welkin_async.bulk.keys import CdtKeys
+from welkin_async.bulk.keys.cdt_keys import CdtKeys
 from welkin_async.errors import PagingError
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
@@ -74,7 +74,7 @@ async def test_an_outage_in_the_middle_of_the_proof_does_not_fail_it(server: San
 
 
 async def test_an_outage_before_the_last_sweep_is_waited_for(server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("welkin_async.bulk.sweep._TRIES", 1)
+    monkeypatch.setattr("welkin_async.bulk.reconciliation.duplicate_scan._TRIES", 1)
     rows = rows_for(server, 20)
     server.faults.add(Fault(FaultKind.RESET_LATE, operation="cdts.create", after=10, delay=1.0))
 
@@ -115,7 +115,7 @@ async def test_a_look_up_that_is_never_answered_though_the_server_is_there_ends_
     server.faults.add(Fault(FaultKind.STATUS, status=status, operation="cdts.list", after=2, times=None))
     async with connect(server, max_attempts=2) as welkin, asyncio.timeout(20):
         with pytest.raises(bulk.BulkStoppedError) as stopped:
-            await bulk.create_cdt_records(welkin, CDT, rows, max_failures=2, **FAST)
+            await bulk.create_cdt_records(welkin, CDT, rows, max_failures=2, existing="trust", **FAST)
     assert stopped.value.report.unknown == 3
     assert len(keys_held(server)) == 57
 
@@ -135,7 +135,7 @@ async def test_a_list_that_never_stands_still_ends_as_unknown(server: Sandbox, m
     lose(server)
     async with connect(server) as welkin, asyncio.timeout(20):
         with pytest.raises(bulk.BulkStoppedError) as stopped:
-            await bulk.create_cdt_records(welkin, CDT, rows, max_failures=2, **FAST)
+            await bulk.create_cdt_records(welkin, CDT, rows, max_failures=2, existing="trust", **FAST)
     assert (stopped.value.report.created, stopped.value.report.unknown) == (27, 3)
     assert looked > 3
 
@@ -144,7 +144,7 @@ async def parked_for_good(server: Sandbox, welkin: Any, rows: list[bulk.CdtRow],
     """Import while look-ups find nothing out, and do something when all the rest is done; return stream and error."""
     lose(server, after=len(rows) - 3)
     server.faults.add(Fault(FaultKind.STATUS, status=429, retry_after=0, operation="cdts.list", after=1, times=None))
-    stream = bulk.stream_cdt_records(welkin, CDT, rows, **FAST)
+    stream = bulk.stream_cdt_records(welkin, CDT, rows, existing="trust", **FAST)
     outcomes: list[Any] = []
     caught: BaseException | None = None
     try:
@@ -201,7 +201,7 @@ async def test_a_bug_in_a_look_up_ends_the_import_and_loses_no_row(
 
 
 async def test_a_server_that_is_gone_for_good_can_be_left(server: Sandbox) -> None:
-    rows = rows_for(server, 300)
+    rows = rows_for(server, 600)
     seen = []
     async with (
         connect(server, timeout=0.5) as welkin,
@@ -216,7 +216,7 @@ async def test_a_server_that_is_gone_for_good_can_be_left(server: Sandbox) -> No
                         server.outage(60.0)
     found = [*seen, *stream.unfinished]
     assert sorted(outcome.index for outcome in found) == list(range(stream.report.rows))
-    assert stream.report.rows < 300
+    assert stream.report.rows < 600
     assert stream.report.unknown > 0
     assert stream.report.paused > 1.0
 

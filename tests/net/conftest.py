@@ -11,7 +11,8 @@ from welkin_async.sandbox import Sandbox
 @pytest.fixture
 def swift(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back-offs of a millisecond: the tests count attempts, the waits between them are tested elsewhere."""
-    monkeypatch.setattr("welkin_async.transport.backoff", lambda failures: 0.001)
+    monkeypatch.setattr("welkin_async.http.transport.backoff", lambda failures: 0.001)
+    monkeypatch.setattr("welkin_async.http.transport.fresh_token_pause", lambda: 0.001)
 
 
 @pytest.fixture

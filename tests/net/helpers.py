@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote
 
 import attrs
 
@@ -23,10 +25,19 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def connect(server: Sandbox | RawServer | str, /, **settings: Any) -> Welkin:
-    """A session on a server, or on a base URL; open it with `async with`."""
+    """A session on a server, or on a base URL; open it with `async with`. It reads no formation of its own accord."""
     given: dict[str, Any] = {"tenant": TENANT, "instance": INSTANCE, "api_client": CLIENT, "secret_key": SECRET}
+    given["check"] = "off"
     given["base_url"] = server if isinstance(server, str) else server.base_url
     return Welkin(**(given | settings))
+
+
+def connections_of(welkin: Welkin) -> tuple[int, int]:
+    """How many connections a session's engine has in use, and how many are idle."""
+    engine: Any = welkin.transport._engine
+    if engine.name == "direct":
+        return len(engine._pool._open) - len(engine._pool._idle), len(engine._pool._idle)
+    return len(engine._connector._acquired), sum(len(held) for held in engine._connector._conns.values())
 
 
 @attrs.define
@@ -81,7 +92,29 @@ class Trickle:
         self.every = every
 
 
-Reaction = bytes | Reset | Close | Hang | Trickle
+class Record:
+    """201 with a record that is the one asked for: its id and its patient's are those of the path.
+
+    Args:
+        more: Further members.
+    """
+
+    def __init__(self, **more: Any) -> None:
+        self.more = more
+
+    def bytes_for(self, seen: Seen) -> bytes:
+        segments = [unquote(segment) for segment in re.sub(r"^https?://[^/]+", "", seen.path).split("/")[3:]]
+        ids: dict[str, Any] = {"id": "r1"}
+        if len(segments) >= 2 and segments[0] == "patients":
+            ids["id" if len(segments) == 2 else "patientId"] = segments[1]
+        if len(segments) == 5 and segments[2] == "cdts":
+            ids["id"] = segments[4]
+        if segments[:1] == ["formations"]:
+            ids["name"] = segments[-1]
+        return http(201, ids | self.more)
+
+
+Reaction = bytes | Record | Reset | Close | Hang | Trickle
 Behaviour = Callable[[Seen], Reaction | Awaitable[Reaction]]
 
 
@@ -95,9 +128,9 @@ def http(status: int, body: object = b"", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + data
 
 
-def record(**more: Any) -> bytes:
-    """201 with something that passes for a record."""
-    return http(201, {"id": "r1", **more})
+def record(**more: Any) -> Record:
+    """201 with something that passes for the record asked for."""
+    return Record(**more)
 
 
 class RawServer:
@@ -118,6 +151,7 @@ class RawServer:
         self.token_requests = 0
         self.connections = 0
         self.open = 0
+        self.writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -149,6 +183,7 @@ class RawServer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         task = asyncio.create_task(self._serve(self.connections, reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -183,6 +218,8 @@ class RawServer:
         self.seen.append(seen)
         found = self.behaviour(seen)
         reaction = await found if isinstance(found, Awaitable) else found
+        if isinstance(reaction, Record):
+            reaction = reaction.bytes_for(seen)
         if isinstance(reaction, bytes):
             writer.write(reaction)
             await writer.drain()

@@ -162,17 +162,18 @@ def page(number: int, items: list[str], *, last: bool | None, pages: int | None 
 
 
 @pytest.mark.parametrize(
-    ("answers", "read"),
+    ("answers", "read", "requests"),
     [
-        ((page(0, ["a"], last=False), page(1, [], last=False)), ["a"]),
-        ((page(0, ["a"], last=False), page(1, ["a"], last=False)), ["a"]),
-        ((page(0, ["a"], last=False), page(0, ["a"], last=False)), ["a"]),
-        ((page(0, ["a"], last=None),), []),
-        ((page(0, [], last=False, pages=3),), []),
+        ((page(0, ["a"], last=False), page(1, [], last=False)), ["a"], 2),
+        ((page(0, ["a"], last=False), page(1, ["a"], last=False)), ["a"], 2),
+        # Another page than was asked for may be another request's answer: it is asked for again on a new connection.
+        ((page(0, ["a"], last=False), page(0, ["a"], last=False)), ["a"], 3),
+        ((page(0, ["a"], last=None),), [], 1),
+        ((page(0, [], last=False, pages=3),), [], 1),
     ],
 )
 async def test_a_server_that_contradicts_itself_ends_a_walk_with_an_error(
-    answers: tuple[bytes, ...], read: list[str]
+    answers: tuple[bytes, ...], read: list[str], requests: int
 ) -> None:
     async with RawServer(in_turn(*answers)) as server, connect(server) as welkin:
         found = []
@@ -180,7 +181,7 @@ async def test_a_server_that_contradicts_itself_ends_a_walk_with_an_error(
             async for each in welkin.patient("p").cdts("m").list():
                 found.append(each.id)  # noqa: PERF401 - a comprehension would lose what came before the error
         assert found == read
-        assert len(server.seen) == len(answers)
+        assert len(server.seen) == requests
 
 
 async def test_total_pages_ends_a_walk_as_well() -> None:

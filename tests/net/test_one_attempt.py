@@ -6,6 +6,7 @@ import pytest
 
 from welkin_async import ConnectionLostError, OutcomeUnknownError, RequestError, Welkin
 from welkin_async.errors import TokenUnavailableError
+from welkin_async.http.engines.aiohttp_engine import AiohttpEngine
 
 from .helpers import Close, Hang, RawServer, Reaction, Reset, connect, http, in_turn
 
@@ -27,7 +28,8 @@ async def test_a_kept_alive_connection_that_ends_without_an_answer(verb: str, en
         with pytest.raises(RequestError) as caught:
             await call(welkin, verb)
         assert server.methods() == ["GET", verb]
-        assert {seen.connection for seen in server.seen} == {1}
+        beside = verb == "HEAD" and welkin.transport.engine_name == "direct"  # which leaves HEAD to aiohttp
+        assert {seen.connection for seen in server.seen} == ({1, 2} if beside else {1})
         assert caught.value.attempts == 1
         assert isinstance(caught.value, ConnectionLostError if verb in ("GET", "HEAD") else OutcomeUnknownError)
         assert caught.value.safe_to_repeat is (verb in ("GET", "HEAD"))
@@ -43,9 +45,11 @@ async def test_a_fresh_connection_that_ends_without_an_answer(verb: str) -> None
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE"])
 async def test_without_the_switch_aiohttp_would_send_it_twice(verb: str) -> None:
-    async with RawServer(in_turn(http(200), Close(), http(200))) as server, connect(server) as welkin:
+    async with RawServer(in_turn(http(200), Close(), http(200))) as server, connect(server, engine="aiohttp") as welkin:
         await call(welkin, "GET")
-        welkin.transport._pool._session._retry_connection = True
+        engine = welkin.transport._engine
+        assert isinstance(engine, AiohttpEngine)
+        engine._session._retry_connection = True
         await call(welkin, verb)
         assert server.methods() == ["GET", verb, verb]
 

@@ -145,8 +145,9 @@ async def test_a_safe_operation_that_never_succeeds(
 async def test_a_refusal_is_final(
     server: Sandbox, welkin: Welkin, patient: str, status: int, kind: type[RequestError]
 ) -> None:
-    script(server, Kind.STATUS, status=status, times=3)
     medications = welkin.patient(patient).cdts("medication")
+    await medications.create({})  # the formation is read
+    script(server, Kind.STATUS, status=status, times=3)
     for call in (medications.create({}), medications.get("x"), medications.delete("x")):
         with pytest.raises(RejectedError) as caught:
             await call
@@ -156,8 +157,7 @@ async def test_a_refusal_is_final(
     assert server.stats.statuses[status] == 3
 
 
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("operation", ["cdts.create", "patients.get"])
+@pytest.mark.parametrize(("operation", "status"), [("cdts.create", 429), ("patients.get", 429), ("patients.get", 503)])
 async def test_a_throttled_request_is_repeated_and_costs_no_attempt(
     server: Sandbox, welkin: Welkin, patient: str, status: int, operation: str
 ) -> None:
@@ -174,20 +174,35 @@ async def test_a_throttled_request_is_repeated_and_costs_no_attempt(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "form", "least", "most"),
-    [(429, "seconds", 1.0, 1.4), (503, "date", 1.0, 2.5), (429, "none", 0.5, 0.9), (429, "rubbish", 0.5, 0.9)],
+    [(429, "seconds", 1.0, 1.4), (503, "date", 1.0, 2.5), (429, "none", 0.0, 0.6), (429, "rubbish", 0.0, 0.6)],
 )
-async def test_the_pause_is_as_long_as_the_server_says(
+async def test_the_wait_is_as_long_as_the_server_says_or_a_back_off(
     server: Sandbox, welkin: Welkin, patient: str, status: int, form: str, least: float, most: float
 ) -> None:
     wanted: dict[str, int | str | None] = {
         "seconds": 1, "date": formatdate(time.time() + 2, usegmt=True), "none": None, "rubbish": "soon",
     }  # fmt: skip
-    script(server, Kind.STATUS, "cdts.create", status=status, retry_after=wanted[form])
-    await welkin.patient(patient).cdts("medication").create({})
+    script(server, Kind.STATUS, "patients.get", status=status, retry_after=wanted[form])
+    await welkin.patients.get(patient)
     assert server.faults.unmet() == []
-    first, second = (entry.arrived for entry in server.stats.log if entry.operation == "cdts.create")
+    first, second = (entry.arrived for entry in server.stats.log if entry.operation == "patients.get")
     assert least <= second - first <= most
-    assert len(server.store.cdt_records("medication")) == 1
+
+
+@pytest.mark.parametrize("retry_after", [5, None])
+async def test_a_create_that_met_a_503_is_unknown_and_three_in_a_row_pause_the_others(
+    server: Sandbox, welkin: Welkin, patient: str, retry_after: int | None
+) -> None:
+    """The server may have done the work before it said that it is overloaded: only a 429 is believed."""
+    script(server, Kind.STATUS, "cdts.create", status=503, retry_after=retry_after, times=3)
+    for _ in range(3):
+        assert welkin.stats.paused_for == 0.0
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await welkin.patient(patient).cdts("medication").create({})
+        assert (caught.value.status, caught.value.retry_after, caught.value.attempts) == (503, retry_after, 1)
+    with pytest.raises(RateLimitedError):
+        await welkin.with_options(max_wait=0.1).patients.get(patient)
+    assert on_wire(server, "cdts.create") == 3
 
 
 @pytest.mark.parametrize("header", ["-5", "0", formatdate(0, usegmt=True)])
@@ -201,13 +216,13 @@ async def test_a_pause_in_the_past_is_none(header: str) -> None:
 
 
 @pytest.mark.parametrize("header", ["86400", "1e300", "inf", formatdate(4e9, usegmt=True)])
-async def test_a_pause_is_five_minutes_at_most(header: str) -> None:
-    async with RawServer(always(http(429, Retry_After=header))) as server, connect(server) as welkin:
-        with pytest.raises(RateLimitedError) as caught:
-            await welkin.patients.create({})
-        assert caught.value.retry_after is not None
-        assert 299 < caught.value.retry_after <= 330
-        assert len(server.seen) == 1
+async def test_a_retry_after_of_more_than_an_hour_counts_as_none(header: str) -> None:
+    behaviour = in_turn(http(429, Retry_After=header), record())
+    async with RawServer(behaviour) as server, connect(server) as welkin:
+        started = time.monotonic()
+        await welkin.patients.create({})
+        assert time.monotonic() - started < 0.4
+        assert len(server.seen) == 2
 
 
 async def test_a_retry_after_date_is_read_against_the_servers_own_clock() -> None:
@@ -319,7 +334,7 @@ async def test_no_tls(swift: None) -> None:
 async def test_a_handshake_that_never_ends(swift: None) -> None:
     async with RawServer(always(record())) as server:
         base = server.base_url.replace("http", "https")
-        async with connect(base, token_store=OneToken(), timeout=0.2, max_attempts=2) as welkin:
+        async with connect(base, token_store=OneToken(), timeout=1.0, max_attempts=2) as welkin:
             with pytest.raises(ConnectError, match="in time"):
                 await welkin.patients.create({})
         assert server.seen == []
@@ -499,11 +514,11 @@ async def test_a_create_cancelled_before_it_was_sent_is_not_unknown(server: Sand
 
 
 async def test_waiting_for_token_and_pace_does_not_eat_the_timeout(server: Sandbox, patient: str) -> None:
-    script(server, Kind.STALL_BEFORE, "auth.create_token", delay=0.15)
-    async with connect(server, rate=10.0, timeout=0.25, max_attempts=1) as welkin:
+    script(server, Kind.STALL_BEFORE, "auth.create_token", delay=0.4)
+    async with connect(server, rate=4.0, timeout=1.0, max_attempts=1) as welkin:
         started = time.monotonic()
         await asyncio.gather(*(welkin.patients.get(patient) for _ in range(6)))
-        assert time.monotonic() - started > 0.5
+        assert time.monotonic() - started > 1.2
     assert server.faults.unmet() == []
     assert on_wire(server, "patients.get") == 6
 

@@ -114,7 +114,8 @@ async def test_what_is_no_key_is_refused_before_anything_is_sent(key: object) ->
             await welkin.patients.get(key)  # type: ignore[arg-type]
         with pytest.raises((InvalidInputError, TypeError)):
             welkin.patient(key)  # type: ignore[arg-type]
-        async with bulk.stream_cdt_records(welkin, "m", [CdtRow(key, {})], check="off") as outcomes:  # type: ignore[arg-type]
+        rows = [CdtRow(key, {})]  # type: ignore[arg-type]
+        async with bulk.stream_cdt_records(welkin, "m", rows, check="off") as outcomes:
             (outcome,) = [each async for each in outcomes]
         assert outcome.status is Status.FAILED
         assert [(seen.method, seen.target) for seen in server.seen] == [("GET", f"{HERE}/formations/current/cdts/m")]

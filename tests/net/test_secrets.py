@@ -16,9 +16,9 @@ import pytest
 
 from welkin_async import Attempt, Page, Pager, RateLimitedError, Welkin, WelkinError, bulk
 from welkin_async.bulk import CdtRow
-from welkin_async.record import Record
 from welkin_async.resources.cdts import CREATE_CDT
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
+from welkin_async.wire.records import Record
 
 from .helpers import RawServer, always, connect, free_port, http, other_tasks
 
@@ -174,15 +174,17 @@ async def test_a_broad_scenario(
             for call in calls[:8]:
                 server.faults.clear()
                 server.faults.add(Fault(**fault))
-                await caught(findings, call())
+                for _ in range(5):  # on a busy machine a call may be over before the server has seen it
+                    await caught(findings, call())
+                    if not server.faults.unmet():
+                        break
                 assert server.faults.unmet() == []
         for fault in THROTTLES:
-            # Each on a session of its own, as the pause and the pace that follow are for all of a session.
+            # Each on a session of its own, as a pace that follows is for all of a session.
             server.faults.clear()
             server.faults.add(Fault(**fault))
             async with connect(server, secret_key=SECRET, max_wait=0.0) as throttled:
-                for _ in range(2):
-                    assert isinstance(await caught(findings, throttled.patients.create(**fields)), RateLimitedError)
+                assert isinstance(await caught(findings, throttled.patients.get(patient)), RateLimitedError)
             assert server.faults.unmet() == []
         server.faults.clear()
         for bad in (
@@ -258,7 +260,7 @@ async def stream(findings: Findings, welkin: Welkin, server: Sandbox, patient: s
     for fault in FAULTS[:7]:
         server.faults.add(Fault(**{**fault, "operation": "cdts.create", "after": 2}))
     async with bulk.stream_cdt_records(welkin, "medication", rows(patient), concurrency=8) as outcomes:
-        findings.shows(outcomes, outcomes._engine, outcomes._channel, *other_tasks())
+        findings.shows(outcomes, outcomes._engine, outcomes._queue, *other_tasks())
         async for outcome in outcomes:
             findings.shows(outcome, outcome.record, outcome.error, outcome.status)
             if isinstance(outcome.row, CdtRow):

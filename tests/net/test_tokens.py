@@ -26,8 +26,8 @@ from welkin_async import (
     Welkin,
     bulk,
 )
-from welkin_async.auth import RefreshBudget
 from welkin_async.bulk import CdtRow
+from welkin_async.http.auth.tokens import RefreshBudget
 from welkin_async.sandbox import FaultKind, Sandbox
 
 from .helpers import SECRET, RawServer, Reaction, Seen, connect, http, other_tasks, record, script
@@ -55,6 +55,7 @@ async def test_a_thousand_tasks_on_a_cold_cache_ask_once(server: Sandbox, patien
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 async def test_tokens_that_expire_in_the_middle_of_an_import() -> None:
     life, workers, count = 2.0, 150, 3200
     async with Sandbox(token_life=life, latency=0.1) as server, connect(server) as welkin:
@@ -115,12 +116,13 @@ async def test_a_revoked_token_is_replaced(server: Sandbox, welkin: Welkin, pati
 
 
 class Issuer:
-    """A raw server's behaviour: gives out t1, t2 ... and accepts those in `good`."""
+    """A raw server's behaviour: gives out t1, t2 ... and accepts those in `good`; the others get a 401 with `code`."""
 
     def __init__(self) -> None:
         self.issued = 0
         self.good: set[str] = set()
         self.used: list[str] = []
+        self.code = "TOKEN_EXPIRED"
 
     def __call__(self, seen: Seen) -> Reaction:
         if "/api_clients/" in seen.path:
@@ -128,7 +130,7 @@ class Issuer:
             return http(200, {"token": f"t{self.issued}"})
         token = seen.headers["authorization"].removeprefix("Bearer ")
         self.used.append(token)
-        return record() if token in self.good else http(401, [{"errorCode": "TOKEN_EXPIRED"}])
+        return record() if token in self.good else http(401, [{"errorCode": self.code}])
 
 
 @asynccontextmanager
@@ -138,7 +140,8 @@ async def issuing(**settings: Any) -> AsyncIterator[tuple[Issuer, Welkin]]:
         yield issuer, welkin
 
 
-async def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> None:
+async def test_a_refused_token_is_renewed_and_the_request_repeated_once(swift: None) -> None:
+    """The new one is tried twice: the server may be slow to spread what it issues."""
     async with issuing() as (issuer, welkin):
         issuer.good = {"t1", "t2"}
         await welkin.patients.get("x")
@@ -147,29 +150,73 @@ async def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> Non
         issuer.good = set()
         with pytest.raises(AuthenticationError) as caught:
             await welkin.patients.create({})
-        assert issuer.used == ["t1", "t1", "t2", "t2", "t3"]
-        assert (issuer.issued, caught.value.status, caught.value.attempts) == (3, 401, 2)
+        assert issuer.used == ["t1", "t1", "t2", "t2", "t3", "t3"]
+        assert (issuer.issued, caught.value.status, caught.value.attempts) == (3, 401, 3)
         assert caught.value.error_codes == ("TOKEN_EXPIRED",)
 
 
-async def test_a_fresh_token_that_is_refused_is_not_renewed() -> None:
+async def test_a_fresh_token_that_is_refused_is_tried_once_more_and_not_renewed(swift: None) -> None:
     async with issuing() as (issuer, welkin):
+        issuer.code = "NOT_VALID_JSON_WEB_TOKEN"
         for call in (welkin.patients.create({}), welkin.patients.get("x")):
             with pytest.raises(AuthenticationError) as caught:
                 await call
             assert not caught.value.safe_to_repeat
-        assert issuer.issued == 1
+        assert (issuer.issued, issuer.used) == (1, ["t1", "t1"])
+
+
+async def test_a_fresh_token_that_the_server_calls_expired_is_renewed() -> None:
+    """A machine that slept since it was fetched, or one backend whose clock is ahead."""
+    async with issuing() as (issuer, welkin):
+        issuer.good = {"t2"}
+        assert (await welkin.patients.get("x")).id == "x"
+        assert (issuer.issued, issuer.used) == (2, ["t1", "t2"])
+
+
+async def test_a_token_whose_life_is_over_by_the_wall_clock_is_renewed_whatever_the_server_calls_it() -> None:
+    async with issuing() as (issuer, welkin):
+        issuer.good, issuer.code = {"t2"}, "NOT_VALID_JSON_WEB_TOKEN"
+        token = await welkin.transport.tokens.get()
+        assert token.wall is not None
+        token.wall -= 8 * 3600.0  # the machine slept, and its monotonic clock with it
+        assert (await welkin.patients.get("x")).id == "x"
+        assert (issuer.issued, issuer.used) == (2, ["t1", "t2"])
+
+
+@pytest.mark.slow
+async def test_a_fresh_token_is_tried_again_after_one_to_two_seconds() -> None:
+    async with issuing() as (issuer, welkin):
+        issuer.code = "NOT_VALID_JSON_WEB_TOKEN"
+        asyncio.get_running_loop().call_later(0.5, issuer.good.add, "t1")
+        started = time.monotonic()
+        await welkin.patients.create({})
+        assert 1.0 <= time.monotonic() - started < 2.5
+        assert issuer.used == ["t1", "t1"]
+
+
+async def test_two_hundred_sessions_in_one_process_share_what_they_may(swift: None) -> None:
+    """A test suite with a session per test: the server lets a client ask a hundred times in five minutes."""
+    issuer = Issuer()
+    issuer.good = {"t1"}
+    async with RawServer(issuer, tokens=False) as server:
+        for _ in range(200):
+            async with connect(server) as welkin:
+                await welkin.patients.get("x")
+        async with connect(server, secret_key="another") as welkin:
+            with pytest.raises(AuthenticationError):
+                await welkin.patients.get("x")
+    assert issuer.issued == 3  # with another secret: one, and one after TOKEN_EXPIRED
 
 
 @pytest.mark.slow
 async def test_a_fresh_token_that_is_refused_does_not_lock_the_session_out() -> None:
-    """The server lost what it issued, or was slow to spread it: the next token is good, and is to be asked for."""
+    """The server lost what it issued: the next token is good, and is to be asked for."""
     async with issuing() as (issuer, welkin):
-        issuer.good = {"t2"}
+        issuer.good, issuer.code = {"t2"}, "NOT_VALID_JSON_WEB_TOKEN"
         with pytest.raises(AuthenticationError):
             await welkin.patients.get("x")
         await asyncio.sleep(1.3)
-        assert (await welkin.patients.get("x")).id == "r1"
+        assert (await welkin.patients.get("x")).id == "x"
         assert issuer.issued == 2
 
 
@@ -196,7 +243,7 @@ async def test_an_import_whose_fresh_tokens_are_refused_stops(server: Sandbox, w
         await bulk.create_cdt_records(welkin, "medication", iter(rows(patient, 5000)), concurrency=20, check="off")
     assert caught.value.status == 401
     assert server.stats.token_requests == 1
-    assert server.stats.statuses[401] <= 20
+    assert server.stats.statuses[401] <= 40  # of each worker two: a fresh token is tried once more
     assert "0 created" in caught.value.__notes__[0]
 
 
@@ -214,7 +261,7 @@ async def test_an_import_whose_tokens_are_refused_midway_stops(server: Sandbox, 
     with pytest.raises(AuthenticationError):
         await bulk.create_cdt_records(welkin, "medication", source(), concurrency=20)
     assert server.stats.token_requests == 2
-    assert server.stats.statuses[401] <= 40
+    assert server.stats.statuses[401] <= 60  # of each worker: the old token, the new one, and that once more
     assert pulled < 600
 
 
@@ -278,7 +325,7 @@ async def test_a_refused_token_call_is_fatal(server: Sandbox, welkin: Welkin, pa
 async def test_a_token_call_that_fails_is_made_again(
     server: Sandbox, swift: None, patient: str, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("welkin_async.auth._LONGEST_MEMORY", 0.05)
+    monkeypatch.setattr("welkin_async.http.auth.tokens._LONGEST_MEMORY", 0.05)
     script(server, operation=TOKEN, **fault)
     async with connect(server, timeout=0.3) as welkin:
         started = time.monotonic()
@@ -324,13 +371,13 @@ async def test_a_token_past_its_prime_is_refreshed_while_callers_go_on(
     old = cache.current()
     assert old is not None
     cache._clock = lambda: loop.time() + 3400.0
-    script(server, FaultKind.STALL_BEFORE, TOKEN, delay=0.15)
+    script(server, FaultKind.STALL_BEFORE, TOKEN, delay=0.6)
     started = time.monotonic()
     await asyncio.gather(*(welkin.patients.get(patient) for _ in range(20)))
-    assert time.monotonic() - started < 0.14
+    assert time.monotonic() - started < 0.5
     assert cache.current() is old
-    await asyncio.sleep(0.2)
-    assert cache.current() is not old
+    while cache.current() is old:
+        await asyncio.sleep(0.05)
     assert (server.stats.token_requests, server.stats.statuses[401]) == (2, 0)
     assert server.faults.unmet() == []
 

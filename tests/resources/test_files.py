@@ -20,9 +20,9 @@ from welkin_async import (
     NotFoundError,
     OutcomeUnknownError,
     RateLimitedError,
-    transport,
 )
-from welkin_async.files import UploadFile
+from welkin_async.http import transport
+from welkin_async.http.multipart import Multipart, UploadFile
 
 from .large_file import serve_file
 from .slow_server import serving
@@ -356,3 +356,17 @@ async def test_memory_stays_bounded(megabytes: int, tmp_path: Path) -> None:
         root = Path(__file__).parents[2]
         done = await asyncio.to_thread(subprocess.run, command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        UploadFile("a\r\nX: y.pdf", b""), UploadFile("a\x00.pdf", b""), UploadFile("a\x1b[2J", b""),
+        UploadFile("a\x85.pdf", b""), UploadFile(5, b""), UploadFile("a.pdf", b"", "a/b\r\nX: y"),  # type: ignore[arg-type]
+        UploadFile("a.pdf", b"", "pdf"), UploadFile("a.pdf", b"", ""), UploadFile("a.pdf", b"", "a /b"),
+        UploadFile("a.pdf", b"", "a/b; x=\u00e4"), UploadFile("a.pdf", b"", 5),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+async def test_a_name_or_type_that_would_change_a_parts_header_is_refused(given: UploadFile) -> None:
+    with pytest.raises(InvalidInputError, match=r"name|content_type"):
+        await Multipart.build([given], "files")

@@ -11,17 +11,18 @@ from aiohttp import web
 
 from welkin_async import InvalidInputError, Pager, PagingError, RequestError, Welkin
 from welkin_async.models.patients import Patient
-from welkin_async.walking import Pages
+from welkin_async.pagination.iterators import Pages
 
 from .slow_server import Patients, serving
 
 
 def others() -> set[asyncio.Task[Any]]:
-    """The tasks there are beside this one, the server's left out."""
+    """The tasks there are beside this one, the server's left out: aiohttp's, and the event loop's that accept."""
     return {
         task
         for task in asyncio.all_tasks()
-        if task is not asyncio.current_task() and "aiohttp" not in task.get_coro().cr_code.co_filename  # type: ignore[union-attr]
+        if task is not asyncio.current_task()
+        and not any(each in task.get_coro().cr_code.co_filename for each in ("aiohttp", "selector_events"))  # type: ignore[union-attr]
     }
 
 
@@ -220,7 +221,7 @@ async def compare(pages: int, delay: float) -> tuple[float, float]:
 
 @pytest.mark.timing
 async def test_eight_pages_at_once_take_a_sixth_of_the_time() -> None:
-    one_by_one, at_once = await compare(80, 0.02)
+    one_by_one, at_once = await compare(80, 0.05)  # so late that the machine's own share of the time is small
     assert at_once <= one_by_one / 6
 
 

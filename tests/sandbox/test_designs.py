@@ -57,7 +57,7 @@ async def test_writes_change_the_draft_until_it_is_published(server: Sandbox, ap
     if "version" in changed:
         assert (changed["id"], changed["version"]) == (made.json["id"], 2)
     assert (await api("GET", f"{current}/a%20b")).status == 404
-    server.store.sections.designs.publish()
+    server.store.sections.versioned_formations.publish()
     assert (await api("GET", f"{current}/a%20b")).json == changed
     assert (await api("POST", current, {"name": "x"})).status == 405
     assert (await api("DELETE", one)).body == b""
@@ -88,7 +88,7 @@ async def test_cdt_of_an_assessment_and_the_disposition(server: Sandbox, api: Ap
     assert (after["id"], after["version"], after["title"]) == (before["id"], 2, None)
     assert len(after["fields"]) == 13
     assert (await api("GET", path.format("current"))).json == before
-    server.store.sections.designs.publish()
+    server.store.sections.versioned_formations.publish()
     assert (await api("GET", path.format("current"))).json == after
     assert (await api("PUT", path.format("current"), {})).status == 405
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from welkin_async.sandbox import Fault, FaultKind, Sandbox, SandboxProcess
-from welkin_async.sandbox.blobs import Blob
+from welkin_async.sandbox.http.spooled_file import SpooledFile
 
 from .api import NOBODY, Api, Reply, connected
 
@@ -63,7 +63,7 @@ async def test_files_go_up_and_come_down(server: Sandbox, api: Api, patient: str
         assert got.headers["Content-Length"] == str(file["size"])
     assert (await api("GET", f"{path}/files/{NOBODY}")).code == "DT_RECORD_NOT_FOUND"
     await api("DELETE", path)
-    assert not server.store.sections.documents.blobs
+    assert not server.store.sections.documents.contents
 
 
 async def test_what_is_no_upload_is_refused(api: Api, patient: str) -> None:
@@ -112,16 +112,16 @@ async def test_a_client_that_leaves_while_sending_a_file_adds_none(server: Sandb
     await asyncio.sleep(0.02)
     assert server.stats.in_flight == 0
     assert (await api("GET", path)).json["jsonBody"]["files"] is None
-    assert not server.store.sections.documents.blobs
+    assert not server.store.sections.documents.contents
 
 
 async def test_files_go_with_their_patient() -> None:
     async with Sandbox(allow_delete=True) as server, connected(server) as api:
         patient = server.store.add_patient()["id"]
         await upload(api, await begin(api, patient), ("a.pdf", PDF))
-        assert len(server.store.sections.documents.blobs) == 1
+        assert len(server.store.sections.documents.contents) == 1
         assert (await api("DELETE", f"patients/{patient}")).status == 200
-        assert not server.store.sections.documents.blobs
+        assert not server.store.sections.documents.contents
 
 
 async def test_type_records(api: Api, patient: str) -> None:
@@ -141,7 +141,7 @@ async def test_type_records(api: Api, patient: str) -> None:
 
 
 def test_a_blob_is_read_by_several_at_once() -> None:
-    blob = Blob()
+    blob = SpooledFile()
     for number in range(6):
         blob.append(bytes([number]) * 100_000)
     one, two = blob.pieces(), blob.pieces(450_000)

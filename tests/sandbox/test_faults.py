@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 
@@ -145,6 +146,76 @@ async def test_garbage_and_empty(server: Sandbox, api: Api, patient: str) -> Non
     assert garbage.body.startswith(b"<html>")
     assert (empty.status, empty.body, empty.headers["Content-Length"]) == (201, b"", "0")
     assert held(server) == 2
+
+
+async def exchanges(server: Sandbox, api: Api, requests: list[str], pause: float = 0.0) -> list[tuple[int, bytes]]:
+    """Status and body of each answer that is read from one connection, one for each request that is sent."""
+    host, port = server.base_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    found = []
+    for request in requests:
+        head = f"{request} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nAuthorization: Bearer {api.token}\r\n\r\n{{}}"
+        writer.write(head.encode())
+        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+        size = next(int(line.split()[1]) for line in lines if line.startswith("Content-Length"))
+        found.append((int(status.split()[1]), await reader.readexactly(size)))
+        await asyncio.sleep(pause)
+    writer.close()
+    await writer.wait_closed()
+    return found
+
+
+@pytest.mark.parametrize("status", [201, 400, 503])
+async def test_a_stray_answer_shifts_all_that_follow_on_its_connection(
+    server: Sandbox, api: Api, patient: str, status: int
+) -> None:
+    script(server, FaultKind.STRAY, status=status, delay=0)
+    create = f"POST /gh/sb-demo/{path(patient)}"
+    first, second, third = await exchanges(server, api, [create, create, create], pause=0.02)
+    made = [each["id"] for each in server.store.cdt_records("medication")]
+    assert len(made) == 3
+    assert (first[0], json.loads(first[1])["id"]) == (201, made[0])
+    assert second[0] == status
+    assert second == first or status > 299
+    assert (third[0], json.loads(third[1])["id"]) == (201, made[1])
+    assert server.stats.statuses[201] == 3
+    assert not server.faults.unmet()
+
+
+async def test_a_stray_answer_comes_late_or_not_at_all(server: Sandbox, api: Api, patient: str) -> None:
+    script(server, FaultKind.STRAY, delay=0.05, times=2)
+    create = f"POST /gh/sb-demo/{path(patient)}"
+    assert [status for status, _ in await exchanges(server, api, [create, create])] == [201, 201]
+    await asyncio.sleep(0.06)  # the connection is gone
+    assert (await api("GET", path(patient))).status == 200
+
+
+async def test_queued_is_an_answer_that_creates_nothing_or_only_later(server: Sandbox, api: Api, patient: str) -> None:
+    script(server, FaultKind.QUEUED)
+    script(server, FaultKind.QUEUED, work_done=True, delay=0.05)
+    first, second = await api("POST", path(patient), {}), await api("POST", path(patient), {})
+    assert (first.status, first.json["status"], first.json["id"][:8]) == (202, "QUEUED", "pending-")
+    assert first.json["id"] != second.json["id"]
+    assert (held(server), server.late) == (0, 1)
+    await server.settle()
+    assert held(server) == 1
+
+
+async def test_a_gateway_without_a_route_answers_502_and_then_404(server: Sandbox, api: Api, patient: str) -> None:
+    for _ in range(2):
+        await api("POST", path(patient), {})
+    script(server, FaultKind.GATEWAY, operation="cdts.delete", times=None)
+    for record in server.store.cdt_records("medication"):
+        replies = [await api("DELETE", f"{path(patient)}/{record['id']}") for _ in range(3)]
+        assert [reply.status for reply in replies] == [502, 404, 404]
+        assert {reply.headers["Content-Type"] for reply in replies} == {"text/html"}
+    assert held(server) == 2
+
+
+async def test_503_with_retry_after_though_the_work_was_done(server: Sandbox, api: Api, patient: str) -> None:
+    script(server, FaultKind.STATUS, status=503, retry_after=1, work_done=True)
+    reply = await api("POST", path(patient), {})
+    assert (reply.status, reply.headers["Retry-After"], held(server)) == (503, "1", 1)
 
 
 async def statuses(api: Api, count: int) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from welkin_async.sandbox import Fault, FaultKind, SandboxProcess
+from welkin_async.sandbox import Fault, FaultKind, Sandbox, SandboxProcess
 
 from .api import connected
 
@@ -80,29 +80,39 @@ async def test_a_process_that_cannot_serve_says_so(capfd: pytest.CaptureFixture[
     assert "rate must be positive" in capfd.readouterr().err
 
 
-def spawn(*arguments: str, stdin: int) -> subprocess.Popen[bytes]:
+def spawn(*arguments: str, stdin: int, **variables: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-X", "dev", "-W", "error", "-m", "welkin_async.sandbox", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=stdin)
+    pipe, environment = subprocess.PIPE, os.environ | variables
+    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, stdin=stdin, env=environment)
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int | None, bytes, list[bytes]]:
+    """Wait for the end, and give exit code, output and complaints; that a step took long is the machine's affair."""
+    out, err = process.communicate(timeout=10)
+    return process.returncode, out, complaints(err)
+
+
+def complaints(err: bytes) -> list[bytes]:
+    return [line for line in err.splitlines() if not line.startswith(b"Executing <")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_prints_one_line_and_ends_on_a_signal(number: signal.Signals) -> None:
-    with spawn("--tenant", "acme", "--secret-key=-x", "--rate", "5", stdin=subprocess.DEVNULL) as process:
+    secret = {"SANDBOX_SECRET_KEY": "-x"}
+    with spawn("--tenant", "acme", "--rate", "5", stdin=subprocess.DEVNULL, **secret) as process:
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
-        assert set(line) == {"base_url", "tenant", "instance", "api_client", "secret_key"}
-        assert (line["tenant"], line["secret_key"]) == ("acme", "-x")
+        assert set(line) == {"base_url", "tenant", "instance", "api_client", "secret_key", "control_key"}
+        assert (line["tenant"], line["secret_key"], line["control_key"]) == ("acme", "-x", None)
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
-        assert (process.returncode, out, err) == (0, b"", b"")
+        assert end(process) == (0, b"", [])
 
 
 def test_command_ends_with_its_input() -> None:
     with spawn("--exit-with-parent", stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
-        out, err = process.communicate(timeout=10)
-        assert (process.returncode, out, err) == (0, b"", b"")
+        assert end(process) == (0, b"", [])
 
 
 def test_signal_while_input_is_watched_ends_cleanly() -> None:
@@ -112,7 +122,7 @@ def test_signal_while_input_is_watched_ends_cleanly() -> None:
         process.terminate()
         assert process.wait(10) == 0
         assert process.stderr is not None
-        assert process.stderr.read() == b""
+        assert complaints(process.stderr.read()) == []
 
 
 def test_process_mode_leaves_no_warning() -> None:
@@ -128,7 +138,7 @@ def test_process_mode_leaves_no_warning() -> None:
     """
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(program)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=20, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stdout, complaints(done.stderr)) == (0, b"", [])
 
 
 async def test_cancelled_while_starting_leaves_no_process() -> None:
@@ -147,3 +157,36 @@ async def test_cancelled_while_starting_leaves_no_process() -> None:
         await task
     await asyncio.to_thread(process.wait, 5)
     assert process.returncode is not None
+
+
+async def test_secrets_are_no_arguments_and_the_control_routes_ask_for_their_key() -> None:
+    async with SandboxProcess(secret_key="s3cr3t", control_key="c0ntrol") as server:
+        ps = ["ps", "-o", "args=", "-p", str(server.pid)]
+        command = (await asyncio.to_thread(subprocess.run, ps, capture_output=True)).stdout
+        assert b"welkin_async.sandbox" in command
+        assert b"s3cr3t" not in command
+        assert b"c0ntrol" not in command
+        assert server.secret_key == "s3cr3t"
+        assert (await server.stats())["late"] == 0
+        async with aiohttp.ClientSession() as session:
+            for headers in ({}, {"X-Sandbox-Key": "another"}):
+                async with session.get(f"{server.base_url}/_sandbox/stats", headers=headers) as answer:
+                    assert answer.status == 403
+
+
+async def test_a_sandbox_that_others_reach_warns_and_has_a_key(caplog: pytest.LogCaptureFixture) -> None:
+    for host in ("0.0.0.0", "::", "somewhere.example"):
+        assert Sandbox(host=host).control_key
+    for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
+        assert Sandbox(host=host).control_key is None
+    async with Sandbox():
+        assert not caplog.records
+    async with Sandbox(host="0.0.0.0") as server, aiohttp.ClientSession() as session:
+        (record,) = caplog.records
+        assert "other machines reach it" in record.getMessage()
+        port = server.base_url.rpartition(":")[2]
+        async with session.get(f"http://127.0.0.1:{port}/_sandbox/stats") as answer:
+            assert answer.status == 403
+        key = {"X-Sandbox-Key": server.control_key or ""}
+        async with session.get(f"http://127.0.0.1:{port}/_sandbox/stats", headers=key) as answer:
+            assert answer.status == 200

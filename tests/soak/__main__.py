@@ -13,7 +13,9 @@ from typing import Any
 import attrs
 
 from .run import Figures, Soak
-from .trouble import LATER, calm, dense, late
+from .trouble import LATER, calm, cuts, dense, late, strays
+
+_HOSTILE: Mapping[str, Any] = {"kills": 2, "calm": None, "outage": None, "storm": None, "final_settle": 10.0}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # A fault in 15 creates of 100, and a stall that outlasts the timeout by less than the import waits for a record.
@@ -24,6 +26,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "timeout": 5.0,
         "stall": 8.0,
         "token_life": 20.0,
+        "concurrency": 64,
         "calm": None,
         "final_settle": 10.0,
     },
@@ -48,6 +51,19 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "storm": None,
         "final_settle": LATER + 4.0,
     },
+    # One backend of four is twenty minutes behind.
+    "skew": {**_HOSTILE, "rows": 4000, "script": cuts, "skew": -1200.0},
+    # Lists are a second behind at first, and a second more every five seconds.
+    "growing-lag": {
+        **_HOSTILE,
+        "rows": 3000,
+        "script": cuts,
+        "lag": 1.0,
+        "growth": 0.2,
+        "rate": 150.0,
+        "final_settle": 20.0,
+    },
+    "strays": {**_HOSTILE, "rows": 4000, "script": strays},
 }
 """Runs that reproduce what is promised."""
 
@@ -66,11 +82,14 @@ def main() -> int:
     parser.add_argument("--settle", type=float, default=5.0)
     parser.add_argument("--outage", type=float, default=3.0, metavar="SECONDS", help="how long outages last")
     parser.add_argument("--long-outage", type=float, metavar="SECONDS", help="how long one of them lasts")
+    parser.add_argument("--engine", choices=("aiohttp", "direct"), help="in place of both in turn")
     parser.add_argument("--folder", type=Path, help="keep the files here")
     parser.set_defaults(**PRESETS.get(parser.parse_known_args()[0].preset, {}))
     options = vars(parser.parse_args())
     options.pop("preset")
     folder = options.pop("folder")
+    if engine := options.pop("engine"):
+        options["engines"] = (engine,)
     with tempfile.TemporaryDirectory() as temporary:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +107,7 @@ def _print(figures: Figures) -> None:
     values["refused"] = " ".join(map(str, values["refused"]))
     values["statuses"] = ", ".join(f"{count} x {status}" for status, count in values["statuses"].items())
     values["faulty"] = f"{values['faulty']:.1%}"
-    for name in ("seconds", "memory"):
+    for name in ("seconds", "row_seconds", "memory"):
         values[name] = f"{values[name]:,.1f}"
     lines = [f"{name:<12}{value:>12}" for name, value in values.items()]
     lines += [f"the last run: {name} {summary.get(name)}" for name in ("created", "adopted", "doubled", "lookups")]

@@ -24,7 +24,7 @@ REASONS = {
     "wrong option": "medication_status: expected one of active, inactive",
     "bad text": "not text in the file's encoding",
     "short": "the line is short",
-    "long": "more than expected",
+    "long": "more than 6 cells",
     "bad number": "column REFILLS: expected an integer",
 }
 

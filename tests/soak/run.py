@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -26,6 +26,7 @@ from .medication_file import MAPS, MedicationFile
 from .trouble import Script, Weather, created, met, usual
 
 _ROOT = Path(__file__).parents[2]
+_BACKENDS = 4  # of which one has a clock of its own
 
 
 @attrs.define(kw_only=True)
@@ -44,6 +45,7 @@ class Figures:
         kills: How often the import was killed.
         starts: How often it was started.
         seconds: How long all took.
+        row_seconds: How long it took until the last row had its result; the final scan comes after that.
         memory: Peak memory of an import, in MB.
         requests: Creates that reached the server.
         faulty: Of these, the share that met a fault.
@@ -65,6 +67,7 @@ class Figures:
     kills: int = 0
     starts: int = 0
     seconds: float = 0.0
+    row_seconds: float = 0.0
     memory: float = 0.0
     requests: int = 0
     faulty: float = 0.0
@@ -99,7 +102,11 @@ class Soak:
         doubles: How many records land after their row was sent again.
         latency: Seconds the server takes for every answer.
         rate: Requests per second that the server allows.
+        skew: Seconds by which the clock of every fourth backend is ahead of the others'.
+        lag: Seconds until lists show a new record.
+        growth: Seconds by which that grows with each second.
         token_life: Seconds; an import asks for 20 tokens in five minutes at most.
+        engines: The HTTP engines that the starts of the import take in turn.
         quiet: Whether nothing is said on the way.
     """
 
@@ -122,7 +129,11 @@ class Soak:
     doubles: int = 0
     latency: float = 0.0
     rate: float = 1000.0
+    skew: float = 0.0
+    lag: float = 0.0
+    growth: float = 0.0
     token_life: float = 60.0
+    engines: Sequence[str] = ("direct", "aiohttp")
     quiet: bool = True
 
     def broken(self, figures: Figures) -> list[str]:
@@ -147,7 +158,16 @@ class Soak:
         """Import under faults and kills, and count what is there."""
         began = time.monotonic()
         figures = Figures(rows=self.rows)
-        options = {"token_life": self.token_life, "rate": self.rate, "latency": self.latency, "seed": self.seed}
+        options = {
+            "token_life": self.token_life,
+            "rate": self.rate,
+            "latency": self.latency,
+            "seed": self.seed,
+            "skew": self.skew,
+            "skew_every": _BACKENDS,
+            "visibility_delay": self.lag,
+            "delay_growth": self.growth,
+        }
         async with SandboxProcess(**options) as server:
             guids = await self._create_patients(server)
             made = MedicationFile(guids, self.rows, self.bad, self.seed)
@@ -219,12 +239,12 @@ class Soak:
         """Run one command again and again, killing it as often as asked, until it says that all is done."""
         chance = random.Random(self.seed)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WELKIN_")}
-        names = ("base_url", "tenant", "instance", "api_client", "secret_key")
-        variables = {f"WELKIN_{name.upper()}": str(getattr(server, name)) for name in names}
-        environment = {**kept, "PYTHONPATH": str(_ROOT), **variables}
+        environment = {**kept, "PYTHONPATH": str(_ROOT), **server.environ()}
         done_before, endings = await created(server), 0
+        began, size, results = time.monotonic(), 0, path.with_suffix(".ndjson")
         moments = sorted(chance.uniform(0.0, 0.9) for _ in range(kills))
         while endings < 5:
+            environment["WELKIN_ENGINE"] = self.engines[figures.starts % len(self.engines)]
             figures.starts += 1
             with (
                 (self.folder / "out.json").open("w+") as out,
@@ -232,20 +252,23 @@ class Soak:
                 subprocess.Popen(self._command(path), env=environment, stdout=out, stderr=err) as process,
             ):
                 if moments:
-                    share = moments.pop(0)
-                    killed = await self._kill(server, process, chance, done_before + share * self.rows)
+                    killed = await self._kill(server, process, chance, done_before + moments[0] * self.rows)
                     figures.kills += killed
+                    del moments[:killed]
                     self._tell(f"{'killed' if killed else 'ended'} at {await created(server)} creates")
                     if killed:
                         continue
                 while process.poll() is None:
                     await asyncio.sleep(0.05)
+                    if results.exists() and results.stat().st_size > size:
+                        size, figures.row_seconds = results.stat().st_size, time.monotonic() - began
                 endings += 1
                 out.seek(0)
                 text = out.read()
                 self._tell(f"ended with {process.returncode}")
-            if text.startswith("{"):
-                figures.summary = json.loads(text)
+            summary = json.loads(text) if text.startswith("{") else {}
+            if "complete" in summary:  # else it ended with an error, such as at its start in an outage
+                figures.summary = summary
                 wanted = 0 if figures.summary["complete"] else 1
                 left = sum(figures.summary[name] for name in ("unknown", "failed", "unsent", "conflict"))
                 if process.returncode == wanted and not left:

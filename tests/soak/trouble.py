@@ -131,7 +131,7 @@ def usual(rows: int, stall: float) -> list[Fault]:
 
 
 def dense(rows: int, stall: float) -> list[Fault]:
-    """What every run meets, and a fault in fifteen creates of a hundred.
+    """What every run meets, and a fault in about sixteen creates of a hundred, refusals by chance among them.
 
     Args:
         rows: How many rows.
@@ -139,17 +139,52 @@ def dense(rows: int, stall: float) -> list[Fault]:
     """
     return [
         *certain(rows, stall),
-        _chance(FaultKind.RESET_AFTER, 0.030),
-        _chance(FaultKind.RESET_BEFORE, 0.025),
-        _chance(FaultKind.RESET_LATE, 0.020, delay=LATE),
-        _chance(FaultKind.TRUNCATED, 0.020),
-        _chance(FaultKind.GARBAGE, 0.015),
-        _chance(FaultKind.EMPTY, 0.015),
-        _chance(FaultKind.STATUS, 0.015, status=500),
-        _chance(FaultKind.STATUS, 0.015, status=502, work_done=True),
+        _chance(FaultKind.STATUS, 0.020, status=429),
+        _chance(FaultKind.STATUS, 0.020, status=503),
+        _chance(FaultKind.RESET_AFTER, 0.025),
+        _chance(FaultKind.RESET_BEFORE, 0.020),
+        _chance(FaultKind.RESET_LATE, 0.015, delay=LATE),
+        _chance(FaultKind.TRUNCATED, 0.015),
+        _chance(FaultKind.GARBAGE, 0.010),
+        _chance(FaultKind.EMPTY, 0.010),
+        _chance(FaultKind.STATUS, 0.010, status=500),
+        _chance(FaultKind.STATUS, 0.010, status=502, work_done=True),
         _chance(FaultKind.STATUS, 0.005, status=504, work_done=True),
-        _chance(FaultKind.STATUS, 0.010, status=503),
         *_BESIDE,
+    ]
+
+
+def cuts(rows: int, stall: float) -> list[Fault]:
+    """Creates that were carried out and not answered, or not carried out at all, five of a hundred.
+
+    Args:
+        rows: How many rows.
+        stall: Seconds a stalled answer takes.
+    """
+    return [
+        _chance(FaultKind.RESET_AFTER, 0.020),
+        _chance(FaultKind.RESET_BEFORE, 0.010),
+        _chance(FaultKind.RESET_LATE, 0.005, delay=LATE),
+        _chance(FaultKind.TRUNCATED, 0.010),
+        _chance(FaultKind.STATUS, 0.005, status=504, work_done=True),
+    ]
+
+
+def strays(rows: int, stall: float) -> list[Fault]:
+    """Answers that nobody asked for, behind four of a hundred answers of every kind, and a few cuts.
+
+    Args:
+        rows: How many rows.
+        stall: Seconds a stalled answer takes.
+    """
+    return [
+        *(
+            _chance(FaultKind.STRAY, 0.01, operation, status=status, delay=delay)
+            for operation in (_CREATE, _LIST, _PATIENT)
+            for status, delay in ((200, 0.0), (404, 0.001), (422, 0.003), (500, 0.001))
+        ),
+        _chance(FaultKind.RESET_AFTER, 0.005),
+        _chance(FaultKind.TRUNCATED, 0.005),
     ]
 
 
@@ -162,7 +197,7 @@ def met(reports: Sequence[Mapping[str, Any]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for report in reports:
         fault = report["fault"]
-        status = f" {fault['status']}" if fault["kind"] == FaultKind.STATUS else ""
+        status = f" {fault['status']}" if fault["kind"] in (FaultKind.STATUS, FaultKind.STRAY) else ""
         counts[f"{fault['operation']} {fault['kind']}{status}"] += report["met"]
     return counts
 

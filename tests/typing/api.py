@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, time
-from typing import Any, assert_type
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, assert_type
 from uuid import UUID
 
 from welkin_async import (
@@ -19,6 +20,7 @@ from welkin_async import (
     TokenStore,
     Welkin,
     answer_of,
+    files,
     to_wire,
 )
 from welkin_async.models.calendar import DayInfo, WorkHours, WorkHoursPeriod
@@ -155,6 +157,39 @@ async def anything_else(welkin: Welkin) -> None:
     assert_type(answer.status, int)
     assert_type(answer.headers["ETag"], str)
     assert_type(answer.attempts, int)
+
+
+async def from_files(welkin: Welkin, rows: AsyncIterator[dict[str, str]], file: BinaryIO) -> None:
+    patient = files.PatientColumn("PATIENT", type="EGUID")
+    report = await files.import_records(
+        welkin,
+        "medications.csv",
+        cdt="medication",
+        patient=patient,
+        mapping={"DESCRIPTION": "medication_name", "START": files.Field("medication_start_date", "datetime", UTC)},
+        journal="medications.journal",
+        rejects=Path("rejects.csv"),
+        resume="retry",
+        check="warn",
+        max_failures=0.02,
+        key_field="external_guid",
+        on_progress=print,
+    )
+    assert_type(report, files.FileReport)
+    assert_type(report.raise_for_outcome(), files.FileReport)
+    assert_type(report.outcome, Literal["complete", "rejected", "incomplete"])
+    assert_type(report.to_dict(), dict[str, Any])
+    assert_type(report.rejects, Path | None)
+    assert_type(report.error, str | None)
+    assert_type(await files.import_records(welkin, rows, cdt="c", patient="p", key_field=None), files.FileReport)
+    assert_type(await files.import_patients(welkin, [{"firstName": "C"}], key="mrn", dry_run=True), files.FileReport)
+    assert_type(
+        await files.update_records(welkin, file, cdt="c", patient="p", record="id", group=50, format="csv"),
+        files.FileReport,
+    )
+    assert_type(await files.delete_records(welkin, "f", cdt="c", patient="p", record="id"), files.FileReport)
+    assert_type(await files.export_records(welkin, "f.ndjson", cdt="c", patients="all"), files.FileReport)
+    assert_type(await files.export_records(welkin, "f.ndjson", resource="PATIENT", start=NOW), files.FileReport)
 
 
 def records(patient: Patient) -> None:

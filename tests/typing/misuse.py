@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from welkin_async import Page, Pager, Welkin
+from welkin_async import Page, Pager, Welkin, files
 from welkin_async.models.cdts import CdtRecord
 from welkin_async.models.patients import Patient
 
@@ -33,6 +33,17 @@ async def fields(welkin: Welkin, patient: Patient, record: CdtRecord) -> None:
     name: str = patient.last_name  # expect-error
     born: datetime = patient.birth_date  # expect-error
     use(name, born)
+
+
+async def from_files(welkin: Welkin) -> None:
+    await files.import_records(welkin, "f.csv", cdt="c")  # expect-error
+    await files.import_records(welkin, 5, cdt="c", patient="p")  # expect-error
+    await files.import_records(welkin, "f.csv", cdt="c", patient="p", jurnal="j")  # expect-error
+    await files.import_records(welkin, "f.csv", cdt="c", patient="p", resume="again")  # expect-error
+    await files.import_records(welkin, "f.csv", cdt="c", patient="p", mapping={"a": 1})  # expect-error
+    await files.delete_records(welkin, "f.csv", cdt="c", patient="p", record="r", mapping={})  # expect-error
+    report = await files.import_patients(welkin, "f.csv")
+    report.rows = 1  # expect-error
 
 
 async def filters(welkin: Welkin) -> None:

@@ -12,55 +12,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from welkin_async.admission import Admission, Held
-from welkin_async.limits import Limiter
+from welkin_async.http.rate_limit.controller import RateController
+from welkin_async.http.rate_limit.queue import AdmissionQueue, AdmissionTimeout
 
 from .clockwork import run, ticks
 
 
 @attrs.define
 class Turnstile:
-    """A limiter as simple as can be: so many places, and a gate that is shut until a moment."""
+    """A rate controller as simple as can be: so many places, and a gate that is shut until a moment."""
 
     places: float = math.inf
     shut_until: float = -math.inf
     serial: int = 0
     out: set[int] = attrs.field(factory=set)
 
-    def wait(self, now: float) -> float:
+    def wait_time(self, now: float) -> float:
         if now < self.shut_until:
             return self.shut_until - now
         return math.inf if len(self.out) >= self.places else 0.0
 
-    def take(self, now: float) -> int:
-        assert self.wait(now) <= 0.0, "let out although it should wait"
+    def acquire(self, now: float) -> int:
+        assert self.wait_time(now) <= 0.0, "let out although it should wait"
         self.serial += 1
         self.out.add(self.serial)
         return self.serial
 
-    def try_take(self, now: float) -> int:
-        return self.take(now) if self.wait(now) <= 0.0 else 0
+    def try_acquire(self, now: float) -> int:
+        return self.acquire(now) if self.wait_time(now) <= 0.0 else 0
 
     def release(self, ticket: int) -> None:
         self.out.remove(ticket)
 
-    def throttled(self, now: float) -> bool:
-        return now < self.shut_until
+    @property
+    def limited(self) -> bool:
+        return self.shut_until > -math.inf
 
-    def closed_for(self, now: float) -> float:
+    def paused_for(self, now: float) -> float:
         return max(0.0, self.shut_until - now)
 
 
-def gate(limiter: Any) -> tuple[Admission, Callable[[], float]]:
+def gate(controller: Any) -> tuple[AdmissionQueue, Callable[[], float]]:
     clock = asyncio.get_running_loop().time
-    return Admission(limiter, clock), clock
+    return AdmissionQueue(controller, clock), clock
 
 
-def try_enter(admission: Admission) -> int:
+def try_enter(admission: AdmissionQueue) -> int:
     return admission.try_enter(asyncio.get_running_loop().time())
 
 
-def enter(admission: Admission, deadline: float = math.inf) -> asyncio.Task[int]:
+def enter(admission: AdmissionQueue, deadline: float = math.inf) -> asyncio.Task[int]:
     coroutine: Coroutine[Any, Any, int] = admission.enter(deadline)
     return asyncio.create_task(coroutine)
 
@@ -106,7 +107,7 @@ def test_nobody_overtakes_the_queue_even_where_the_way_is_clear_again() -> None:
         waiter = enter(admission)
         await ticks()
         turnstile.shut_until = -math.inf  # sooner than the timer knows
-        assert turnstile.wait(clock()) == 0.0
+        assert turnstile.wait_time(clock()) == 0.0
         assert try_enter(admission) == 0
         later = enter(admission)
         assert await waiter == 1
@@ -141,7 +142,7 @@ def test_a_gate_that_closes_again_meanwhile_keeps_everybody() -> None:
 def test_a_wait_longer_than_allowed_is_refused_at_once() -> None:
     async def main() -> None:
         admission, clock = gate(Turnstile(shut_until=1030.0))
-        with pytest.raises(Held) as caught:
+        with pytest.raises(AdmissionTimeout) as caught:
             await admission.enter(clock() + 29.0)
         assert clock() == 1000.0
         assert caught.value.retry_after == 30.0
@@ -159,7 +160,7 @@ def test_a_gate_that_closes_for_longer_while_one_waits_is_told_by_the_deadline()
         waiter = enter(admission, clock() + 8.0)
         await ticks()
         turnstile.shut_until = 1300.0
-        with pytest.raises(Held):
+        with pytest.raises(AdmissionTimeout):
             await waiter
         assert clock() <= 1008.01
         assert not turnstile.out
@@ -175,7 +176,7 @@ def test_a_deadline_within_a_second_is_kept_as_well(allowed: float) -> None:
         waiter = enter(admission, clock() + allowed)
         await ticks()
         turnstile.shut_until = 1300.0
-        with pytest.raises(Held):
+        with pytest.raises(AdmissionTimeout):
             await waiter
         assert clock() <= 1000.0 + allowed + 0.05
 
@@ -250,11 +251,12 @@ def test_the_last_waiter_cancelled_in_that_moment_gives_its_place_back() -> None
 
 def test_a_cancelled_probe_lets_the_next_one_probe() -> None:
     async def main() -> None:
-        limiter = Limiter(jitter=lambda: 0.0)
-        admission, clock = gate(limiter)
-        refused = try_enter(admission)
-        limiter.throttle(refused, clock(), 10.0)
-        admission.leave(refused)
+        controller = RateController(concurrency=64, clock=asyncio.get_running_loop().time, jitter=lambda: 0.0)
+        admission, clock = gate(controller)
+        for _ in range(3):  # in a row: everybody pauses
+            refused = try_enter(admission)
+            controller.refused(refused, clock(), 10.0)
+            admission.leave(refused)
         first, second = enter(admission), enter(admission)
         await asyncio.sleep(10.01)
         probe = await first
@@ -262,7 +264,7 @@ def test_a_cancelled_probe_lets_the_next_one_probe() -> None:
         assert not second.done()  # one request goes ahead
         admission.leave(probe)  # without a verdict
         admission.leave(await second)
-        assert limiter.in_flight == 0
+        assert controller.in_flight == 0
 
     run(main())
 

@@ -7,6 +7,8 @@ import base64
 import json
 import logging
 import math
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -16,18 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welkin_async import auth
-from welkin_async.auth import (
-    CREATE_TOKEN,
-    MemoryTokenStore,
-    RefreshBudget,
-    StoredToken,
-    Token,
-    TokenCache,
-    TokenStore,
-    token_life,
-)
 from welkin_async.errors import AuthenticationError, RequestError, SessionError, TokenUnavailableError
+from welkin_async.http.auth import tokens
+from welkin_async.http.auth.token_store import MemoryTokenStore, StoredToken, Token, TokenStore
+from welkin_async.http.auth.tokens import CREATE_TOKEN, RefreshBudget, TokenCache, TokenState, shared_state, token_life
 
 from .clockwork import Clock, run, ticks
 
@@ -65,12 +59,14 @@ class Desk:
         return asyncio.create_task(coroutine)
 
 
-def desk(store: TokenStore | None = None, *, open: bool = True, life: float = 3600.0, key: str = KEY) -> Desk:
+def desk(
+    store: TokenStore | None = None, *, open: bool = True, life: float = 3600.0, state: TokenState | None = None
+) -> Desk:
     clock = Clock()
     issuer = Issuer(clock, life)
     if open:
         issuer.open.set()
-    cache = TokenCache(key, issuer, store or MemoryTokenStore(), clock=clock, wall=lambda: 1e9 + clock())
+    cache = TokenCache(KEY, issuer, store or MemoryTokenStore(), state=state, clock=clock, wall=lambda: 1e9 + clock())
     return Desk(clock, issuer, cache)
 
 
@@ -366,7 +362,9 @@ def test_at_most_twenty_requests_go_out_in_five_minutes() -> None:
 
 def test_sessions_of_one_client_share_the_budget_and_other_clients_have_their_own() -> None:
     async def main() -> None:
-        first, second, other = desk(), desk(), desk(key=KEY + "2")
+        state, store = shared_state(KEY, "s"), MemoryTokenStore()
+        first, second = desk(store, state=state), desk(store, state=state)
+        other = desk(state=shared_state(KEY, "another secret"))
         for found in (first, second) * 10:
             found.cache.invalidate(await found.cache.get())
         for found in (first, second):
@@ -605,9 +603,11 @@ def test_the_key_is_a_digest_that_names_neither_tenant_nor_client() -> None:
             self.keys.add(key)
 
     async def main() -> None:
-        store = Curious()
-        await desk(store).cache.get()
-        await desk(store, key=KEY + "2").cache.get()
+        store, clock = Curious(), Clock()
+        for key in (KEY, KEY + "2"):
+            issuer = Issuer(clock)
+            issuer.open.set()
+            await TokenCache(key, issuer, store, clock=clock).get()
         assert len(store.keys) == 2
         for key in store.keys:
             assert len(key) == 64
@@ -712,9 +712,169 @@ def test_errors_of_the_token_call_name_the_template_alone() -> None:
     run(main())
 
 
-def test_the_budget_is_kept_by_digest() -> None:
+def test_what_is_shared_is_kept_by_digest() -> None:
+    state = shared_state(KEY, "s3cret")
+    assert shared_state(KEY, "s3cret") is state
+    assert shared_state(KEY, "another") is not state
+    assert shared_state(KEY + "s", "3cret") is not state
+    assert not any(KEY in name or "s3cret" in name for name in tokens._states)
+
+
+def test_what_sessions_shared_outlives_them_and_does_not_pile_up() -> None:
     async def main() -> None:
-        await desk().cache.get()
-        assert all(KEY not in key for key in auth._budgets)
+        state = shared_state(KEY, "s")
+        first = desk(state=state)
+        token = await first.cache.get()
+        await first.cache.aclose()
+        for number in range(1000):
+            shared_state(f"{KEY}{number}", "s")
+        assert len(tokens._states) <= 300
+        kept = shared_state(f"{KEY}999", "s")
+        assert kept.token is None
+        second = desk(state=state)
+        assert await second.cache.get() is token
+        assert second.issuer.asked == 0
 
     run(main())
+
+
+def test_sessions_that_share_a_state_share_the_token_and_the_flight() -> None:
+    async def main() -> None:
+        state = TokenState()
+        first, second = desk(state=state, open=False), desk(state=state)
+        one, two = first.ask(), second.ask()
+        await ticks()
+        first.issuer.open.set()
+        assert await one is await two
+        assert (first.issuer.asked, second.issuer.asked) == (1, 0)
+
+    run(main())
+
+
+def test_a_session_that_closes_during_its_flight_leaves_the_others_to_begin_their_own() -> None:
+    async def main() -> None:
+        state = TokenState()
+        first, second = desk(state=state, open=False), desk(state=state)
+        one, two = first.ask(), second.ask()
+        await ticks()
+        await first.cache.aclose()
+        with pytest.raises(SessionError):
+            await one
+        assert (await two).value == "token-1"
+        assert second.issuer.asked == 1
+
+    run(main())
+
+
+def test_a_session_that_closes_leaves_another_sessions_flight_alone() -> None:
+    async def main() -> None:
+        state = TokenState()
+        first, second = desk(state=state, open=False), desk(state=state)
+        one = first.ask()
+        await ticks()
+        await second.cache.aclose()
+        first.issuer.open.set()
+        assert (await one).value == "token-1"
+
+    run(main())
+
+
+class OtherLoop:
+    """An event loop in a thread of its own."""
+
+    def __enter__(self) -> asyncio.AbstractEventLoop:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        return self.loop
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+async def slow_fetch() -> Token:
+    await asyncio.sleep(0.2)
+    return Token("slow", received_at=time.monotonic(), life=3600.0)
+
+
+async def swift_fetch() -> Token:
+    return Token("swift", received_at=time.monotonic(), life=3600.0)
+
+
+async def test_a_session_waits_for_the_flight_on_another_event_loop() -> None:
+    state = TokenState()
+    here = TokenCache(KEY, swift_fetch, MemoryTokenStore(), state=state)
+    with OtherLoop() as loop:
+        there = TokenCache(KEY, slow_fetch, MemoryTokenStore(), state=state)
+        out = asyncio.run_coroutine_threadsafe(there.get(), loop)
+        while state.flight is None:
+            await asyncio.sleep(0.001)
+        assert (await here.get()).value == "slow"
+        assert out.result(5).value == "slow"
+    assert here.requests == 0
+
+
+async def test_a_flight_whose_event_loop_stands_still_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tokens, "_FOREIGN_FLIGHT", 0.1)
+    state, held, let_go = TokenState(), threading.Event(), threading.Event()
+    here = TokenCache(KEY, swift_fetch, MemoryTokenStore(), state=state)
+    with OtherLoop() as loop:
+
+        async def stand_still() -> Token:
+            held.set()
+            let_go.wait(5)  # a call that blocks
+            return await swift_fetch()
+
+        out = asyncio.run_coroutine_threadsafe(
+            TokenCache(KEY, stand_still, MemoryTokenStore(), state=state).get(), loop
+        )
+        await asyncio.to_thread(held.wait, 5)
+        assert (await asyncio.wait_for(here.get(), 5)).value == "swift"
+        assert here.requests == 1
+        let_go.set()
+        out.result(5)
+
+
+async def test_a_store_in_memory_serves_event_loops_in_several_threads() -> None:
+    store = MemoryTokenStore()
+    with OtherLoop() as loop:
+        there = TokenCache(KEY, slow_fetch, store)
+        out = asyncio.run_coroutine_threadsafe(there.get(), loop)
+        while not store._locks:
+            await asyncio.sleep(0.001)
+        here = TokenCache(KEY, swift_fetch, store)
+        assert (await asyncio.wait_for(here.get(), 5)).value == "slow"
+        assert out.result(5).value == "slow"
+    assert here.requests == 0
+
+
+def test_a_tokens_life_ends_by_the_wall_clock_too() -> None:
+    """A machine that slept: its monotonic clock stood still."""
+
+    async def main() -> None:
+        clock, slept = Clock(), 0.0
+        issuer = Issuer(clock)
+        issuer.open.set()
+        cache = TokenCache(KEY, issuer, MemoryTokenStore(), clock=clock, wall=lambda: 1e9 + clock() + slept)
+        token = await cache.get()
+        clock.advance(60.0)
+        assert not cache.outlived(token)
+        slept = 8 * 3600.0
+        assert cache.outlived(token)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("age", "usable"), [(0.0, True), (3299.0, True), (3300.0, False), (-1.0, False), (math.nan, False)]
+)
+def test_a_stores_own_clock_is_believed_whatever_the_machines_say(age: float, usable: bool) -> None:
+    stored = attrs.evolve(STORED, age=age)
+    revived = stored.revive(wall=5.0, monotonic=9000.0)
+    assert (revived is not None) is usable
+    if revived is not None:
+        assert revived.expires_at == 9000.0 - age + 3600.0

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from welkin_async.codec import Codec, best_codec, plain, stdlib_codec
 from welkin_async.errors import InvalidInputError
 from welkin_async.models.patients import Patient
+from welkin_async.wire.codec import Codec, best_codec, plain, stdlib_codec
 
 pytest.importorskip("orjson")
 
@@ -317,3 +317,17 @@ def test_both_libraries_agree_on_what_is_json(body: bytes) -> None:
         return not (isinstance(found, float) and math.isinf(found))
 
     assert accepts(STDLIB) == accepts(ORJSON)
+
+
+@BOTH
+@pytest.mark.parametrize("digits", [309, 310, 400, 4300, 5000])
+def test_a_number_beyond_what_a_float_holds_is_not_read(codec: Codec, digits: int) -> None:
+    """orjson refuses it too; an OverflowError would go past everything that handles an unreadable answer."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        codec.loads(b'{"id": "r1", "n": ' + b"9" * digits + b"}")
+    assert isinstance(caught.value, ValueError)
+
+
+@BOTH
+def test_a_large_number_that_a_float_holds_is_read(codec: Codec) -> None:
+    assert codec.loads(b"[1" + b"0" * 308 + b"]") == [1e308]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 import welkin_async
 from welkin_async import errors
@@ -43,6 +44,7 @@ from welkin_async.errors import (
     WelkinError,
     error_items,
     rejection,
+    request_id_of,
 )
 
 LINE = RequestLine("POST", "/{tenant}/{instance}/patients", "patients.create")
@@ -255,3 +257,13 @@ def test_every_class_says_what_it_is() -> None:
         assert inspect.getdoc(cls)
     for cls in REQUEST_ERRORS:
         assert cls is RequestError or cls.advice
+
+
+def test_a_request_id_is_kept_where_an_answer_has_one_of_the_form_of_an_id() -> None:
+    headers: CIMultiDict[str] = CIMultiDict({"x-request-id": "a1b2-c3d4.e5", "X-Amzn-Trace-Id": "Root=1-2-3"})
+    assert request_id_of(headers) == "a1b2-c3d4.e5"
+    assert request_id_of(CIMultiDict({"X-Request-Id": "Charlotte Tailor", "cf-ray": "8f2a-LHR"})) == "8f2a-LHR"
+    assert request_id_of(CIMultiDict({"X-Request-Id": "a" * 200, "Date": "today"})) is None
+    error = NotFoundError("gone", request=RequestLine("GET", "/x", "x.get"), attempts=1, request_id="a1b2-c3d4")
+    assert "gone (request id a1b2-c3d4) after 1 attempt" in str(error)
+    assert pickle.loads(pickle.dumps(error)).request_id == "a1b2-c3d4"

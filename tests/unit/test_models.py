@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from welkin_async.codec import best_codec, stdlib_codec
 from welkin_async.errors import DecodeError
-from welkin_async.record import Record, answer_of, to_wire
+from welkin_async.models.cdts import SYSTEM_FIELDS
+from welkin_async.wire.codec import best_codec, stdlib_codec
+from welkin_async.wire.records import Record, answer_of, to_wire
 
 from .wireforms import (
     CLASSES,
@@ -50,11 +51,17 @@ def test_all_classes_are_found() -> None:
 
 
 @EVERY_CLASS
-def test_the_docstring_names_every_field_with_its_wire_name(cls: type[Record]) -> None:
+def test_a_wire_name_follows_from_the_field_or_stands_in_the_docstring(cls: type[Record]) -> None:
     text = " ".join((parent.__doc__ or "") for parent in cls.__mro__ if parent is not object)
     for field in fields(cls):
+        first, *others = field.name.rstrip("_").split("_")
+        by_rule = first + "".join(word.capitalize() for word in others)
         full = field.wire_name if field.inside is None else f"{field.inside}.{field.wire_name}"
-        assert f"{field.name}: ``{full}``" in text, field.name
+        system = field.inside is not None and field.name in SYSTEM_FIELDS
+        assert (field.wire_name == (field.name if system else by_rule)) or f"{field.name}: ``{full}``" in text, (
+            field.name
+        )
+        assert field.inside is None or f"inside ``{field.inside}``" in text, field.name
 
 
 @EVERY_CLASS

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welkin_async.codec import JSON
 from welkin_async.errors import DecodeError, PagingError
 from welkin_async.models.patients import Patient
-from welkin_async.paging import META_INFO, NESTED_SPRING, SPRING, Pager, PageStyle, Stated, Walk
-from welkin_async.request import Answer
+from welkin_async.pagination.pager import META_INFO, NESTED_SPRING, SPRING, Pager, PageStyle, Stated, Walk
+from welkin_async.wire.codec import JSON
+from welkin_async.wire.request import Answer
 
 from .clockwork import run
 from .wireforms import SECRET, answer

@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -17,7 +18,7 @@ from welkin_async.models.cdts import CdtBulkRow, CdtRecord
 from welkin_async.models.documents import DocumentSummary
 from welkin_async.models.patients import CareTeamMember, Patient
 from welkin_async.models.users import User
-from welkin_async.record import answer_of, field_names, records_of, to_wire, wire_body
+from welkin_async.wire.records import answer_of, field_names, records_of, to_wire, wire_body
 
 from .wireforms import SECRET, answer
 
@@ -283,3 +284,23 @@ def test_records_are_read_from_many_threads_at_once() -> None:
 def test_users_say_who_is_root() -> None:
     assert User.from_wire({"_root_user": True}).root_user is True
     assert to_wire(User(root_user=False)) == {"_root_user": False}
+
+
+@pytest.mark.parametrize("levels", [1, 99, 100, 1000])
+def test_an_answer_nested_a_thousand_deep_is_written_and_pickled(levels: int) -> None:
+    inner: dict[str, Any] = {"leaf": [1, None, "x"]}
+    for level in range(levels):
+        inner = {"in": inner} if level % 2 else {"in": [level, inner]}
+    patient = Patient.from_wire({"id": "p1", "deep": inner}, answer())
+    for copied in (to_wire(patient), to_wire(pickle.loads(pickle.dumps(patient)))):
+        assert copied["id"] == "p1"
+        here: Any = copied["deep"]
+        there: Any = inner
+        assert here is not there
+        while "in" in there:
+            assert here.keys() == there.keys()
+            here, there = here["in"], there["in"]
+            if isinstance(there, list):
+                assert here[0] == there[0]
+                here, there = here[1], there[1]
+        assert here == {"leaf": [1, None, "x"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
+from typing import Any
 from urllib.parse import parse_qsl, unquote
 from uuid import UUID
 
@@ -14,7 +15,16 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from welkin_async.errors import InvalidInputError, RequestLine
-from welkin_async.request import Operation, Repeat, Request, Shape, encode_query, encode_segment
+from welkin_async.wire.request import (
+    Operation,
+    Repeat,
+    Request,
+    Shape,
+    check_template,
+    checked_method,
+    encode_query,
+    encode_segment,
+)
 
 CLEAN_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SECRET = "Charlie-Taylor-1970"
@@ -204,3 +214,35 @@ def test_a_request_shows_its_template_alone() -> None:
     request = Request(OPERATION, url, SECRET.encode())
     assert repr(request) == f"<Request GET {OPERATION.template}>"
     assert SECRET not in str(request)
+
+
+@pytest.mark.parametrize("method", ["", "GE T", "GET\r\nX: y", "GET ", "G\x00T", "GET/1", "G" * 30, 5, None, b"GET"])
+def test_a_verb_that_would_change_the_request_is_refused(method: Any) -> None:
+    with pytest.raises(InvalidInputError, match="verb"):
+        checked_method(method)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "", "tasks", "/a b",
+        "/a\r\nX: y", "/a\tb", "/a\x00", "/a?b=c", "/a#b", "/../admin", "/a/./b", "/a/..", "//host/a",
+        "/{a.b}", "/{a[0]}", "/{tenant.__class__}", "/{a!r}", "/{a:>9}", "/{0}", "/{}", "/{{a}}", "/{", "/}", "/a%2",
+        "/ä", "/a\\b", 5, None, b"/a",
+    ],
+)  # fmt: skip
+def test_a_template_that_is_no_path_is_refused(template: Any) -> None:
+    with pytest.raises(InvalidInputError, match="template"):
+        check_template(template)
+
+
+def test_templates_and_verbs_of_the_api_pass() -> None:
+    for template in (
+        "/",
+        "/{tenant}/{instance}/tasks/{task_id}",
+        "/v1.2/a-b_c/%2F/~x",
+        "/a/...",
+        "/{tenant}/admin/users",
+    ):
+        check_template(template)
+    assert [checked_method(verb) for verb in ("get", "PATCH", "Delete")] == ["GET", "PATCH", "DELETE"]

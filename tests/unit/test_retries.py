@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import math
 import ssl
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import aiohttp
 import pytest
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from welkin_async.retries import Verdict, backoff, judge_error, judge_status, parse_retry_after
+from welkin_async.http.retry import Verdict, backoff, fresh_token_pause, judge_error, judge_status
 
 REJECTED = frozenset(range(300, 500)) - {401, 408, 425, 429}
 
@@ -122,52 +120,23 @@ def test_a_back_off_without_a_given_jitter_is_random(failures: int) -> None:
     assert 0.0 <= backoff(failures) <= 20.0
 
 
-NOW = "Wed, 21 Oct 2015 07:28:00 GMT"
-
-
 @pytest.mark.parametrize(
-    ("value", "seconds"),
+    ("status", "retry_after", "safe", "verdict"),
     [
-        ("0", 0.0),
-        ("30", 30.0),
-        (" 30 ", 30.0),
-        ("1.5", 1.5),
-        ("-5", 0.0),
-        ("-inf", 0.0),
-        ("Wed, 21 Oct 2015 07:29:30 GMT", 90.0),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
-        ("Wed, 21 Oct 2015 06:28:00 GMT", 0.0),
-        ("Wed, 21 Oct 2015 09:28:10 +0200", 10.0),
-        ("nan", None),
-        ("", None),
-        ("soon", None),
-        ("12 parsecs", None),
-        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
-        ("Wed, 21 Oct 99999 07:28:00 GMT", None),
-        ("0x10", None),
+        (503, 1.0, True, Verdict.THROTTLED),
+        (503, 1.0, False, Verdict.UNKNOWN),  # the work may have been done before the server said that it is overloaded
+        (503, None, True, Verdict.UNKNOWN),
+        (503, None, False, Verdict.UNKNOWN),
+        (429, 1.0, False, Verdict.THROTTLED),
+        (429, None, False, Verdict.THROTTLED),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_read_against_the_answers_own(value: str, seconds: float | None) -> None:
-    assert parse_retry_after(value, NOW) == seconds
+def test_a_503_is_believed_only_where_repeating_does_no_harm(
+    status: int, retry_after: float | None, safe: bool, verdict: Verdict
+) -> None:
+    assert judge_status(status, retry_after=retry_after, safe=safe) is verdict
 
 
-def test_no_header_is_no_wish() -> None:
-    assert parse_retry_after(None, NOW) is None
-
-
-@pytest.mark.parametrize("date", [None, "garbage"])
-def test_a_date_without_a_readable_date_of_the_answer_is_read_against_this_machines_clock(date: str | None) -> None:
-    found = parse_retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True), date)
-    assert found is not None
-    assert 55.0 < found < 61.0
-
-
-@given(st.text(), st.none() | st.text())
-def test_no_header_makes_it_raise(value: str, date: str | None) -> None:
-    found = parse_retry_after(value, date)
-    assert found is None or found >= 0.0
-
-
-@given(st.integers(0, 10**9))
-def test_whole_seconds_are_read_as_they_are(seconds: int) -> None:
-    assert parse_retry_after(str(seconds), NOW) == seconds
+def test_a_fresh_token_that_was_refused_is_tried_again_after_one_to_two_seconds() -> None:
+    assert fresh_token_pause(jitter=lambda: 0.0) == 1.0
+    assert fresh_token_pause(jitter=lambda: 0.999) < 2.0

@@ -8,7 +8,7 @@ import pytest
 
 from welkin_async import Welkin
 from welkin_async.errors import ConfigurationError
-from welkin_async.settings import Settings
+from welkin_async.http.settings import Settings
 
 GIVEN = {"tenant": "gh", "instance": "sb-demo", "api_client": "CLIENT", "secret_key": "s3cr3t+}{#%"}
 VARIABLES = {f"WELKIN_{name.upper()}": value for name, value in GIVEN.items()}
@@ -185,3 +185,20 @@ def test_a_session_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("WELKIN_SECRET_KEY")
     with pytest.raises(ConfigurationError, match="WELKIN_SECRET_KEY"):
         Welkin.from_env()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("base_url", 5), ("base_url", b"https://x"), ("base_url", ["https://x"]), ("tenant", 5), ("instance", b"sb"),
+        ("api_client", object()), ("secret_key", 5), ("secret_key", b"s3cr3t"), ("timeout", "30"), ("timeout", True),
+        ("max_attempts", 2.5), ("max_attempts", "5"), ("max_wait", "60"), ("rate", "5"), ("concurrency", 8.0),
+        ("concurrency", "8"), ("trust_env", "yes"), ("proxy", 5), ("engine", 5), ("environment", 5),
+        ("on_attempt", "print"), ("token_store", "/tmp"), ("token_store", object()),
+    ],
+)  # fmt: skip
+def test_a_setting_of_another_type_is_named(name: str, value: Any) -> None:
+    names = {"tenant": "gh", "instance": "sb", "api_client": "C", "secret_key": "s3cr3t"}
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        Settings.read({**names, name: value}, {})
+    assert "s3cr3t" not in str(caught.value)

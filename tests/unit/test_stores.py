@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from welkin_async.auth import StoredToken, Token, TokenCache
 from welkin_async.errors import ConfigurationError
-from welkin_async.stores import FileTokenStore
+from welkin_async.http.auth.token_store import FileTokenStore, StoredToken, Token
+from welkin_async.http.auth.tokens import TokenCache
 
 from .clockwork import Clock
 
@@ -197,7 +197,7 @@ def test_it_shows_nothing(store: FileTokenStore) -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("welkin_async.stores.find_spec", lambda name: None)
+    monkeypatch.setattr("welkin_async.http.auth.token_store.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install 'welkin-async\[store\]'"):
         FileTokenStore()
 

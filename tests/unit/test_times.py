@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from welkin_async.times import format_date, format_datetime, format_time, parse_date, parse_datetime, parse_time
+from welkin_async.wire.dates import format_date, format_datetime, format_time, parse_date, parse_datetime, parse_time
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 MILLISECONDS = st.datetimes(

@@ -8,7 +8,8 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import Any, NamedTuple, get_args, get_type_hints
+from inspect import signature
+from typing import Any, NamedTuple, get_type_hints
 from uuid import UUID
 
 import pytest
@@ -31,10 +32,10 @@ from welkin_async.errors import RequestError
 from welkin_async.models.calendar import DayInfo
 from welkin_async.models.patients import CareTeamMember, Patient
 from welkin_async.models.users import User
-from welkin_async.record import field_names
 from welkin_async.resources.calendar import NewWorkHours
 from welkin_async.resources.patients import NewPatient
 from welkin_async.resources.users import NewUser
+from welkin_async.wire.records import field_names
 
 HOST = "https://api.example.org"
 TOKEN = f"{HOST}/gh/admin/api_clients/CLIENT"
@@ -53,7 +54,7 @@ class Sent(NamedTuple):
 async def session(answers: Any) -> AsyncIterator[Welkin]:
     answers.add(TOKEN, "POST", payload={"token": "the-token"})
     given = {"tenant": "gh", "instance": "sb-demo", "api_client": "CLIENT", "secret_key": "s+}{", "base_url": HOST}
-    async with Welkin(**given, max_attempts=1) as welkin:  # type: ignore[arg-type]
+    async with Welkin(**given, max_attempts=1, check="off") as welkin:  # type: ignore[arg-type]
         yield welkin
 
 
@@ -87,7 +88,8 @@ async def test_a_token_is_fetched_once_and_sent_with_every_request(session: Welk
 
 
 async def test_a_create_takes_keywords(session: Welkin, answers: Any) -> None:
-    answers.add(f"{INSTANCE}/patients", "POST", status=201, payload={"id": "p1", "firstName": "Charlie"})
+    kept = {"id": "p1", "firstName": "Charlie", "externalGuid": str(UUID(int=1))}
+    answers.add(f"{INSTANCE}/patients", "POST", status=201, payload=kept)
     patient = await session.patients.create(
         first_name="Charlie",
         birth_date=date(1970, 1, 1),
@@ -147,7 +149,9 @@ async def test_a_delete_needs_no_body_in_its_answer(session: Welkin, answers: An
 async def test_cdt_fields_are_never_renamed(session: Welkin, answers: Any) -> None:
     fields = {"icd-10": "A", "class": 1, "at": datetime(2024, 1, 1, tzinfo=UTC), "day": date(2024, 1, 1), "gone": None}
     body = {"id": "r1", "created_at": "2024-01-01T00:00:00.000Z", "icd-10": "A"}
-    answers.add(f"{INSTANCE}/patients/p1/cdts/m", "POST", status=201, payload={"id": "r1", "jsonBody": body})
+    answers.add(
+        f"{INSTANCE}/patients/p1/cdts/m", "POST", status=201, payload={"id": "r1", "patientId": "p1", "jsonBody": body}
+    )
     record = await session.patient("p1").cdts("m").create(fields)
     assert only(answers).body == {
         "icd-10": "A",
@@ -407,7 +411,7 @@ async def test_closing_ends_a_call_that_waits_for_its_turn(answers: Any) -> None
         await waiting
 
 
-@pytest.mark.parametrize("retry_after", ["3600", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize("retry_after", ["60", "3600"])
 async def test_a_token_call_that_is_throttled_holds_a_call_back_no_longer_than_it_may_wait(
     answers: Any, retry_after: str
 ) -> None:
@@ -448,10 +452,10 @@ def documented(name: str) -> str:
 
 
 def keywords(verb: Any) -> dict[str, Any]:
-    """The keywords that a verb's last parameter, an unpacked `TypedDict`, declares."""
-    last = list(get_type_hints(verb, include_extras=True).items())[-2][1]
-    (typed,) = get_args(last)
-    return {name: hint for name, hint in get_type_hints(typed).items() if name not in ABOUT_THE_CALL}
+    """The keywords of a verb that concern what is asked for."""
+    hints = get_type_hints(verb)
+    named = [each.name for each in signature(verb).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    return {name: hints[name] for name in named if name not in ABOUT_THE_CALL}
 
 
 def sample(name: str, hint: Any) -> Any:
@@ -525,7 +529,7 @@ Call = Callable[[Welkin], Awaitable[Any]]
 async def test_each_verb_has_its_method_and_path(
     session: Welkin, answers: Any, call: Call, method: str, path: str
 ) -> None:
-    answers.add(HOST + path, method, payload={"id": "x"})
+    answers.add(HOST + path, method, payload={"id": URL(path).name, "name": URL(path).name})
     await call(session)
     request = only(answers)
     assert (request.method, request.url.path_qs) == (method, path)

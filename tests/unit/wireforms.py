@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
 import welkin_async.models
-from welkin_async.codec import JSON
 from welkin_async.errors import RequestLine
-from welkin_async.record import Record
-from welkin_async.request import Answer
+from welkin_async.wire.codec import JSON
+from welkin_async.wire.records import Record
+from welkin_async.wire.request import Answer
 
 SECRET = "Charlie-Taylor-1970"
 """Stands for a patient's data; no text may quote it."""

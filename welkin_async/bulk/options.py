@@ -6,19 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Any, Literal, TypedDict
 
-from welkin_async.bulk.cdt_action import Check
-from welkin_async.bulk.keys import KeyField
-from welkin_async.bulk.outcomes import Progress
-
-__all__ = [
-    "ChangeOptions",
-    "CreateOptions",
-    "GroupOptions",
-    "KeyedOptions",
-    "PatientOptions",
-    "RunOptions",
-    "checked_options",
-]
+from welkin_async.bulk.keys.cdt_keys import KeyField
+from welkin_async.bulk.results import Progress
+from welkin_async.validation.refusals import Check
 
 
 class RunOptions(TypedDict, total=False):
@@ -35,14 +25,23 @@ class RunOptions(TypedDict, total=False):
             also what was refused or failed, which is looked for first where rows have keys, because it may have been
             created another way since; ``restart``: everything, forgetting the journal.
         source: What identifies the source to the journal, such as the SHA-256 of a file. By default the rows themselves
-            are compared, by a digest of key and content. Either way a key belongs to one row: a second one with other
-            content is ``failed``, with the same content ``skipped``. Only keys that `keys.file_key` has minted from a
+            are compared, by a digest of key and content. Either way a key belongs to one row of a patient: a second one
+            is ``failed``. Only keys that `keys.file_key` has minted from a
             row's position are taken for unique as they are.
-        block: How many positions the journal reserves at once; 1 000 by default. After a crash at most so many rows,
-            and half as many again, are looked up, or sent again where that does no harm.
+        block: How many positions the journal reserves at once; 1 000 by default, and twice the concurrency for
+            patients. After a crash at most so many rows, and half as many again, are looked up, or sent again where
+            that does no harm.
         max_failures: Stops the run when more than so many rows are not carried out: a count, or a share below 1.0 of
             the rows that have their outcome, judged from 100 rows on and so never in a shorter run. None, the default,
             for never.
+        ordered_by: ``patient`` to send one row of a patient at a time, in the order of the source: the next one goes
+            when the one before has its outcome. Rows that wait for that are held in memory, 8 times the concurrency at
+            most. None, the default, for no order.
+        row_patience: Seconds for which a row may be refused for the rate (429, or 503) while others are accepted; 300
+            by default. Then, or after 20 such refusals, it is given up: ``failed`` where all were 429, else looked up
+            or ``unknown``. The same bounds how long the rows of a patient are held back that the server refuses, and
+            how long rows are waited for that are all that is left, while the server accepts none. While it accepts none
+            and there are more to come, it is waited for by probes, without a bound.
     """
 
     concurrency: int
@@ -53,6 +52,8 @@ class RunOptions(TypedDict, total=False):
     source: str | None
     block: int
     max_failures: float | None
+    ordered_by: Literal["patient"] | None
+    row_patience: float
 
 
 class KeyedOptions(RunOptions, total=False):
@@ -62,10 +63,16 @@ class KeyedOptions(RunOptions, total=False):
         settle: Seconds for which a key must stay absent before its row is sent again; 5 by default, and raised where
             look-ups turn out to lag more.
         final_settle: Seconds after the last unknown outcome before the last look for doubled keys; 60 by default.
+        existing: Whether rows may be on the server already, where they have keys. ``check``, the default: what no
+            earlier run of this journal was done with is looked for before it is sent, by one complete listing of its
+            patient, and is ``unchanged`` or a ``conflict`` where it is there; every patient in which the run created
+            is listed once more at its end. ``trust``: nothing is looked for but what is in doubt, and what another run
+            has created is created again.
     """
 
     settle: float
     final_settle: float
+    existing: Literal["check", "trust"]
 
 
 class CreateOptions(KeyedOptions, total=False):
@@ -74,6 +81,12 @@ class CreateOptions(KeyedOptions, total=False):
     Attributes:
         key_field: Which system field carries the row's key, so that a row whose outcome is unknown is looked up
             instead of being left so. None by default: nothing is looked up, and nothing is ever sent twice.
+        key_space: A name that stands before the keys that rows are given (``CdtRow.key``), as ``NAME/key``, so that
+            the keys of two sources are never taken for one another's. None, the default: keys are sent as given. What
+            was sent before there was a key space is found by the key alone. Goes with ``external_id``.
+        single_record: Whether a patient has one record of the CDT, as formations of another kind than ``MULTI_RECORD``
+            may mean. It is then found by its patient, whatever its key: a row is ``unchanged`` or a ``conflict`` where
+            there is one, an upsert changes it, and a second row of a patient is ``failed``. False by default.
         remove_doubles: Whether a record that turns out to be there twice is removed where it is equal and unedited;
             the id that was reported stays. False by default: doubles are named, not touched.
         check: What to do about rows the CDT's formation does not allow. ``strict``, the default: they are ``failed``
@@ -82,8 +95,26 @@ class CreateOptions(KeyedOptions, total=False):
     """
 
     key_field: KeyField | None
+    key_space: str | None
+    single_record: bool
     remove_doubles: bool
     check: Check
+
+
+class UpsertOptions(CreateOptions, total=False):
+    """The options of `upsert_cdt_records` and `stream_cdt_upserts`; further ones in `CreateOptions`.
+
+    ``key_field`` is ``external_id`` by default here, and rows are always looked for (``existing="check"``).
+
+    Attributes:
+        overwrite: Whether a record is changed that somebody other than this api client changed last; False by default:
+            it is a ``conflict``.
+        recreate: Whether a row is created again that the journal calls created and whose record is gone; False by
+            default: it is ``gone``.
+    """
+
+    overwrite: bool
+    recreate: bool
 
 
 class PatientOptions(KeyedOptions, total=False):
@@ -99,6 +130,21 @@ class PatientOptions(KeyedOptions, total=False):
 
     key_field: Literal["external_guid"] | None
     check: Check
+
+
+class PatientUpsertOptions(PatientOptions, total=False):
+    """The options of `upsert_patients` and `stream_patient_upserts`; further ones in `PatientOptions`.
+
+    ``key_field`` is ``external_guid`` here, and rows are always looked for (``existing="check"``).
+
+    Attributes:
+        overwrite: Whether a patient is changed that somebody other than this api client changed last; see
+            `UpsertOptions`.
+        recreate: Whether a row is created again that the journal calls created and whose patient is gone.
+    """
+
+    overwrite: bool
+    recreate: bool
 
 
 class ChangeOptions(RunOptions, total=False):

@@ -1,26 +1,54 @@
-"""The commands and their options."""
+"""Command line: the commands and their options."""
 
 from __future__ import annotations
 
-import gc
+import json
+import platform
+import sys
 from collections.abc import Sequence
-from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from welkin_async.cli.change_commands import delete_records, update_records
-from welkin_async.cli.demo import Demo
-from welkin_async.cli.export_command import export_file
-from welkin_async.cli.finishing import finish
-from welkin_async.cli.import_command import import_file, import_patients
-from welkin_async.cli.sandbox import run_sandbox
+from welkin_async._version import __version__
+from welkin_async.cli.commands.change import delete_records, update_records
+from welkin_async.cli.commands.demo import Demo
+from welkin_async.cli.commands.export import export_file
+from welkin_async.cli.commands.formations import codegen, describe
+from welkin_async.cli.commands.import_ import import_file, import_patients, upsert_file, verify_file
+from welkin_async.cli.commands.map_ import map_file
+from welkin_async.cli.commands.sandbox import serve_sandbox
+from welkin_async.cli.commands.shared import shared
+from welkin_async.cli.runtime import finish
+from welkin_async.errors import printable
 
-__all__ = ["app", "run_command"]
+
+class _Commands(TyperGroup):
+    """The commands; one that is called wrongly ends with a JSON object, too, where ``--json`` asks for one."""
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        """Run a command; see `TyperGroup`."""
+        given = sys.argv[1:] if args is None else list(args)
+        if not extra.setdefault("standalone_mode", True) or "--json" not in given:
+            return super().main(given, **extra)
+        try:
+            code = super().main(given, **{**extra, "standalone_mode": False})
+        except Exception as error:
+            told: Any = error  # the class is typer's own in some versions, and click's in others
+            if not hasattr(error, "format_message"):
+                raise
+            told.show()
+            report = {"outcome": "error", "error": printable(told.format_message()), "exit_code": told.exit_code}
+            sys.stdout.write(f"{json.dumps(report, indent=2)}\n")
+            code = told.exit_code
+        sys.exit(code if isinstance(code, int) else 0)
+
 
 app = typer.Typer(
     name="welkin-async",
-    help="Bring records into Welkin Health and out of it, and try it on a local server.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -28,14 +56,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
 )
-
-
-class RetryAfter(StrEnum):
-    """Forms of the header on a 429."""
-
-    SECONDS = "seconds"
-    DATE = "date"
-    NONE = "none"
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
@@ -54,47 +74,34 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        python, loop = platform.python_version(), "uvloop" if find_spec("uvloop") else "asyncio"
+        sys.stdout.write(f"welkin-async {__version__} (Python {python}, {loop})\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Bring records into Welkin Health and out of it, and try it on a local server."""
+
+
 app.command("import")(import_file)
 app.command("import-patients")(import_patients)
+app.command("upsert")(upsert_file)
+app.command("verify")(verify_file)
 app.command("update")(update_records)
 app.command("delete")(delete_records)
+app.command("map")(map_file)
 app.command("export")(export_file)
-
-
-@app.command("sandbox")
-def sandbox(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on, 0 for a free one.")] = 8080,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    tenant: Annotated[str, typer.Option(help="The tenant's name.")] = "gh",
-    instance: Annotated[str, typer.Option(help="The instance's name.")] = "sb-demo",
-    api_client: Annotated[str, typer.Option(help="The api client's name.")] = "SANDBOX",
-    token_life: Annotated[float, typer.Option(help="Seconds a token is accepted.")] = 3600.0,
-    rate: Annotated[float | None, typer.Option(help="Requests per second before 429.")] = None,
-    burst: Annotated[float | None, typer.Option(help="The size of a token bucket, instead of a window.")] = None,
-    retry_after: Annotated[RetryAfter, typer.Option(help="The header of a 429.")] = RetryAfter.SECONDS,
-    latency: Annotated[float, typer.Option(min=0.0, help="Seconds every request waits.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="The start of its ids.")] = 0,
-    allow_delete: Annotated[bool, typer.Option("--allow-delete", help="Let patients and users be deleted.")] = False,
-) -> None:
-    """Run a local Welkin V8 server until Ctrl-C, and print the variables that point to it."""
-    options: dict[str, Any] = {
-        "port": port,
-        "host": host,
-        "tenant": tenant,
-        "instance": instance,
-        "api_client": api_client,
-        "token_life": token_life,
-        "rate": rate,
-        "burst": burst,
-        "retry_after": retry_after.value,
-        "latency": latency,
-        "seed": seed,
-        "allow_delete": allow_delete,
-    }
-    # Its records are kept for good; looking through them again and again for garbage costs more than serving.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    finish(lambda interrupt: run_sandbox(options, interrupt))
+app.command("codegen")(codegen)
+app.command("describe")(describe)
+app.command("sandbox")(serve_sandbox)
+app.add_typer(shared)
 
 
 @app.command("demo")

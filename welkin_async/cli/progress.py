@@ -6,24 +6,19 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Protocol
 
-import anyio.to_thread
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from welkin_async.cli.sources import Source, count_rows
-from welkin_async.cli.tally import Tally
-
-__all__ = ["Counts", "progress_shown", "rows_counted", "say"]
+from welkin_async.errors import printable
 
 _BAR_EVERY = 0.2  # seconds
 _LINE_EVERY = 5.0
 
 
 class Counts(Protocol):
-    """How far something is."""
+    """Counts of a progress display."""
 
     @property
     def total(self) -> int | None:
@@ -42,7 +37,7 @@ class Counts(Protocol):
 
 def say(text: str) -> None:
     """Write a line to stderr."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()
 
 
@@ -65,32 +60,6 @@ async def progress_shown(counts: Counts, *, lines: bool = True) -> AsyncIterator
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-@contextlib.asynccontextmanager
-async def rows_counted(tally: Tally, path: Path, source: Source) -> AsyncIterator[None]:
-    """Have the rows of the file counted while the context lasts; nobody waits for it.
-
-    Args:
-        tally: Is told how many there are.
-        path: The file.
-        source: The same, opened.
-    """
-    done = False
-    tally.total = source.total
-
-    async def count() -> None:
-        """Note the total when it is known."""
-        tally.total = await anyio.to_thread.run_sync(count_rows, path, lambda: done)
-
-    wide = source.encoding.startswith(("utf-16", "utf-32"))
-    counting = None if wide or tally.total is not None else asyncio.create_task(count())
-    try:
-        yield
-    finally:
-        done = True
-        if counting is not None:
-            await asyncio.wait([counting])
 
 
 async def _lines(counts: Counts) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = ["AssessmentRecord"]
+from welkin_async.models.metadata import AuthoredById
+from welkin_async.wire.records import record, wire
 
 
 @record
-class AssessmentRecord(Record):
+class AssessmentRecord(AuthoredById):
     """A filled-in assessment.
 
     Not shown in the 2021 documentation. answers mixes the 12 CDT system fields with <cdt>__<field> keys; its id
@@ -23,39 +22,13 @@ class AssessmentRecord(Record):
     - status (recorded): IN_PROGRESS, COMPLETED.
 
     Attributes:
-        id: ``id``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        created_by: ``createdBy``.
-        updated_by: ``updatedBy``.
-        created_by_name: ``createdByName``.
-        updated_by_name: ``updatedByName``.
-        finalized_date: ``finalizedDate``.
-        local_finalized_date: ``localFinalizedDate``.
-        local_created_date: ``localCreatedDate``.
-        local_updated_date: ``localUpdatedDate``.
-        assessment_name: ``assessmentName``.
-        assessment_title: ``assessmentTitle``.
-        assessment_cdt_name: ``assessmentCdtName``.
-        version: ``version``.
-        patient_id: ``patientId``.
-        status: ``status``.
-        answers: ``answers``.
-        scoring: ``scoring``.
-        folder_id: ``folderId``; an id; only null was seen.
-        expiration_date: ``expirationDate``; only null was seen.
-        questions: ``questions``; object {answer key: question text}; empty until completed.
-        resolved_cdt_values: ``resolvedCdtValues``.
-        pfa: ``pfa``; true when sent to the patient (assumed from the vendor term).
+        folder_id: An id; only null was seen.
+        expiration_date: Only null was seen.
+        questions: Object {answer key: question text}; empty until completed.
+        pfa: True when sent to the patient (assumed from the vendor term).
     """
 
     id: str = wire("id", required=True)
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
-    created_by: str | None = wire("createdBy")
-    updated_by: str | None = wire("updatedBy")
-    created_by_name: str | None = wire("createdByName")
-    updated_by_name: str | None = wire("updatedByName")
     finalized_date: datetime | None = wire("finalizedDate")
     local_finalized_date: datetime | None = wire("localFinalizedDate")
     local_created_date: datetime | None = wire("localCreatedDate")

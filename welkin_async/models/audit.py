@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = ["DataAuditEvent", "SecurityAuditEvent", "WebhookAuditEvent"]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -27,22 +25,8 @@ class DataAuditEvent(Record):
     - cdtRelation (recorded): COMMON, ENCOUNTER_DISPOSITION, PATIENT_INFO.
 
     Attributes:
-        event_id: ``eventId``.
-        event_entity: ``eventEntity``.
-        subject_username: ``subjectUsername``.
-        subject_user_id: ``subjectUserId``.
-        subject_actor: ``subjectActor``.
-        subject_full_name: ``subjectFullName``.
-        patient_full_name: ``patientFullName``.
-        patient_id: ``patientId``.
-        instance: ``instance``.
-        cdt_name: ``cdtName``.
-        cdt_relation: ``cdtRelation``.
-        event_subtype: ``eventSubtype``.
-        sent_at: ``sentAt``.
-        record: ``record``; object (the entity after the action).
-        url: ``url``.
-        cdt: ``cdt``; formation, with includeFormation.
+        record: Object (the entity after the action).
+        cdt: Formation, with includeFormation.
     """
 
     event_id: str | None = wire("eventId")
@@ -71,19 +55,6 @@ class SecurityAuditEvent(Record):
 
     - eventSubtype (the 2021 documentation sample): USER_ACCESS_UPDATED.
     - actor: API_CLIENT, PATIENT, CS_TOOL_CLIENT, USER.
-
-    Attributes:
-        sent_at: ``sentAt``.
-        subject_username: ``subjectUsername``.
-        subject_user_id: ``subjectUserId``.
-        subject_actor: ``subjectActor``.
-        subject_full_name: ``subjectFullName``.
-        object_username: ``objectUsername``.
-        object_user_id: ``objectUserId``.
-        object_actor: ``objectActor``.
-        object_full_name: ``objectFullName``.
-        event_subtype: ``eventSubtype``.
-        record: ``record``.
     """
 
     sent_at: datetime | None = wire("sentAt")
@@ -116,17 +87,8 @@ class WebhookAuditEvent(Record):
       CALENDAR_EVENT_UPDATED, CDT_CREATED, CDT_UPDATED, USER_ACCESS_UPDATED.
 
     Attributes:
-        id: ``id``.
-        sent_at: ``sentAt``.
-        event_entity: ``eventEntity``.
-        instance: ``instance``.
-        status: ``status``.
-        status_code: ``statusCode``.
-        response: ``response``.
-        event_subtype: ``eventSubtype``.
-        record: ``record``; object {name, title, url, headers[{name,value}], queryParameters[{name,value}],
-            payload{customFields[], predefinedFields[]}, active, enabled}.
-        patient_id: ``patientId``.
+        record: Object {name, title, url, headers[{name,value}], queryParameters[{name,value}], payload{customFields[],
+            predefinedFields[]}, active, enabled}.
     """
 
     id: str = wire("id", required=True)

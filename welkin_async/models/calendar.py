@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = [
-    "CalendarEvent",
-    "DayInfo",
-    "EventParticipant",
-    "PsmEventSummary",
-    "Schedule",
-    "WorkHours",
-    "WorkHoursPeriod",
-]
+from welkin_async.models.metadata import Dated
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -29,21 +20,7 @@ class EventParticipant(Record):
     - participationStatus (the 2021 documentation example): empty string, Yes.
 
     Attributes:
-        id: ``id``.
-        participant_id: ``participantId``; user id for psm, patient id for patient.
-        participant_role: ``participantRole``.
-        participation_status: ``participationStatus``.
-        attended: ``attended``.
-        timezone: ``timezone``.
-        first_name: ``firstName``.
-        last_name: ``lastName``.
-        deleted: ``deleted``.
-        has_access: ``hasAccess``.
-        email: ``email``.
-        phone: ``phone``.
-        gender: ``gender``.
-        birth_date: ``birthDate``.
-        enabled: ``enabled``.
+        participant_id: User id for psm, patient id for patient.
     """
 
     id: str = wire("id", required=True)
@@ -78,30 +55,11 @@ class CalendarEvent(Record):
     - eventColor (recorded): a colour word or #rrggbb.
 
     Attributes:
-        id: ``id``.
-        created_by: ``createdBy``.
-        created_at: ``createdAt``.
-        updated_by: ``updatedBy``.
-        updated_at: ``updatedAt``.
-        external_id: ``externalId``.
-        external_id_updated_at: ``externalIdUpdatedAt``.
-        event_title: ``eventTitle``.
-        event_description: ``eventDescription``.
-        start_date_time: ``startDateTime``.
-        local_start_date_time: ``localStartDateTime``.
-        end_date_time: ``endDateTime``.
-        local_end_date_time: ``localEndDateTime``.
-        all_day_event: ``allDayEvent``.
-        duration: ``duration``; integer (seconds).
-        event_type: ``eventType``.
-        event_status: ``eventStatus``.
-        event_mode: ``eventMode``; note the hyphen in IN-PERSON.
-        event_color: ``eventColor``.
-        host_id: ``hostId``.
-        timezone: ``timezone``; IANA name.
-        additional_info: ``additionalInfo``; object (free form).
-        participants: ``participants``.
-        encounter_info: ``encounterInfo``; only for ENCOUNTER events when includeEncounterInfo is true.
+        duration: Integer (seconds).
+        event_mode: Note the hyphen in IN-PERSON.
+        timezone: IANA name.
+        additional_info: Object (free form).
+        encounter_info: Only for ENCOUNTER events when includeEncounterInfo is true.
     """
 
     id: str = wire("id", required=True)
@@ -135,9 +93,7 @@ class PsmEventSummary(Record):
     """Counts of events per user.
 
     Attributes:
-        start_date_time: ``startDateTime``.
-        end_date_time: ``endDateTime``.
-        summary: ``summary``; array of {psmId, totalCreatedEvents, totalOccurredEvents, totalFutureEvents,
+        summary: Array of {psmId, totalCreatedEvents, totalOccurredEvents, totalFutureEvents,
             eventStatusCount{status:int}, totalWorkingHours string, totalEventHours string, occupancy string}.
     """
 
@@ -151,10 +107,8 @@ class DayInfo(Record):
     """Working hours of one weekday.
 
     Attributes:
-        start_time: ``startTime``; HH:MM:SS, null recorded for a day off.
-        end_time: ``endTime``.
-        day: ``day``; 1 Monday to 7 Sunday.
-        days_info_id: ``daysInfoId``.
+        start_time: HH:MM:SS, null recorded for a day off.
+        day: 1 Monday to 7 Sunday.
     """
 
     start_time: time | None = wire("startTime")
@@ -164,7 +118,7 @@ class DayInfo(Record):
 
 
 @record
-class WorkHoursPeriod(Record):
+class WorkHoursPeriod(Dated):
     """Working hours over a period.
 
     Values seen, none of them closed sets:
@@ -173,24 +127,10 @@ class WorkHoursPeriod(Record):
     - ruleType (recorded): DEFAULT, OVERRIDE.
 
     Attributes:
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        created_by: ``createdBy``.
-        updated_by: ``updatedBy``.
-        name: ``name``.
-        type: ``type``.
-        rule_type: ``ruleType``.
-        start_date_time: ``startDateTime``.
-        end_date_time: ``endDateTime``; null or a far future date (2073) means open ended.
-        local_start_date_time: ``localStartDateTime``.
-        local_end_date_time: ``localEndDateTime``.
-        days_info: ``daysInfo``.
-        work_hours_id: ``workHoursId``.
-        encounters: ``encounters``; array of string (template names).
+        end_date_time: Null or a far future date (2073) means open ended.
+        encounters: Array of string (template names).
     """
 
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     created_by: str | None = wire("createdBy")
     updated_by: str | None = wire("updatedBy")
     name: str | None = wire("name")
@@ -210,10 +150,6 @@ class WorkHours(Record):
     """The working hours of one user.
 
     psmId is a user id.
-
-    Attributes:
-        psm_id: ``psmId``.
-        details: ``details``.
     """
 
     psm_id: str | None = wire("psmId")
@@ -227,10 +163,8 @@ class Schedule(Record):
     Only empty lists are recorded.
 
     Attributes:
-        psm_id: ``psmId``.
-        work_hours: ``workHours``.
-        events: ``events``; array of {id, eventId (deprecated twin of id), eventTitle, eventType, eventColor,
-            allDayEvent, startDateTime, localStartDateTime, endDateTime, localEndDateTime}.
+        events: Array of {id, eventId (deprecated twin of id), eventTitle, eventType, eventColor, allDayEvent,
+            startDateTime, localStartDateTime, endDateTime, localEndDateTime}.
     """
 
     psm_id: str | None = wire("psmId")

@@ -7,9 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from welkin_async.record import Record, decode_error, record, wire
-
-__all__ = ["SYSTEM_FIELDS", "WRITABLE_SYSTEM_FIELDS", "CdtBody", "CdtBulkRow", "CdtRecord"]
+from welkin_async.wire.records import Record, decode_error, record, wire
 
 SYSTEM_FIELDS = frozenset(
     {
@@ -40,9 +38,6 @@ class CdtBody(Record):
     """What a CDT record and a row of a bulk update share: an id, and a ``jsonBody`` with the customer's own fields.
 
     A field is read by its own name, which may hold hyphens or be a Python keyword: ``record["icd-10"]``.
-
-    Attributes:
-        id: ``id``.
     """
 
     id: str = wire("id", required=True)
@@ -86,26 +81,19 @@ class CdtRecord(CdtBody):
     """A record of a custom data type, or anything that shares its envelope.
 
     The envelope is common to CDT records, document summaries, document type records, encounters, encounter
-    assessment links, dispositions and profiles. System fields are typed; the customer's are in ``fields``.
+    assessment links, dispositions and profiles. All other fields are inside ``jsonBody``: the system fields, typed and
+    named here as they are there; the customer's are in ``fields``.
 
     Attributes:
-        patient_id: ``patientId``.
-        cdt_id: ``cdtId``; null in the encounters-by-user list.
-        version: ``version``; formation version, not an optimistic lock.
-        cdt_name: ``cdtName``; not in the 2021 documentation; null in the encounters-by-user list.
-        created_at: ``jsonBody.created_at``.
-        created_by: ``jsonBody.created_by``.
-        created_by_name: ``jsonBody.created_by_name``; API clients appear as API_CLIENT:<client name>; the 2021
-            documentation shows null too.
-        updated_at: ``jsonBody.updated_at``.
-        updated_by: ``jsonBody.updated_by``.
-        updated_by_name: ``jsonBody.updated_by_name``.
-        source_type: ``jsonBody.source_type``; ASSESSMENT, ENCOUNTER, DOCUMENT_SUMMARY or null.
-        source_name: ``jsonBody.source_name``; e.g. __encounter__, an assessment name, DOCUMENT_SUMMARY.
-        source_id: ``jsonBody.source_id``.
-        external_id: ``jsonBody.external_id``; writable; not in the first documentation list.
-        external_guid: ``jsonBody.external_guid``; writable; not in the first documentation list.
-        source_record_id: ``jsonBody.source_record_id``; in the 2021 documentation samples only, never recorded.
+        cdt_id: Null in the encounters-by-user list.
+        version: Formation version, not an optimistic lock.
+        cdt_name: Not in the 2021 documentation; null in the encounters-by-user list.
+        created_by_name: API clients appear as API_CLIENT:<client name>; the 2021 documentation shows null too.
+        source_type: ASSESSMENT, ENCOUNTER, DOCUMENT_SUMMARY or null.
+        source_name: Such as __encounter__, an assessment name, DOCUMENT_SUMMARY.
+        external_id: Writable; not in the first documentation list.
+        external_guid: Writable; not in the first documentation list.
+        source_record_id: In the 2021 documentation samples only, never recorded.
     """
 
     patient_id: str | None = wire("patientId")
@@ -135,8 +123,7 @@ class CdtBulkRow(CdtBody):
     - result.status (recorded): OK.
 
     Attributes:
-        result: ``result``; object {status, content}; status OK recorded, content null recorded; failure values
-            unknown.
+        result: Object {status, content}; status OK recorded, content null recorded; failure values unknown.
     """
 
     result: Mapping[str, Any] | None = wire("result")

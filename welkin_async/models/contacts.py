@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from welkin_async.record import Record, record, wire
-
-__all__ = ["Contact"]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -15,19 +13,8 @@ class Contact(Record):
     lastName, relationship and isPrimary instead, which are then in ``extra``.
 
     Attributes:
-        id: ``id``.
-        patient_id: ``patientId``.
-        name: ``name``.
-        phone: ``phone``; string E.164.
-        email: ``email``.
-        relation: ``relation``; prose says relationship.
-        active: ``active``.
-        phone_label: ``phoneLabel``.
-        email_label: ``emailLabel``.
-        secondary_phone_label: ``secondaryPhoneLabel``.
-        phone_pdt_field_name: ``phonePdtFieldName``.
-        secondary_phone_pdt_field_name: ``secondaryPhonePdtFieldName``.
-        pdt_record_id: ``pdtRecordId``.
+        phone: String E.164.
+        relation: Prose says relationship.
     """
 
     id: str | None = wire("id")

@@ -6,27 +6,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = ["Dictionary", "DictionaryRecord"]
+from welkin_async.models.metadata import Dated
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
-class DictionaryRecord(Record):
+class DictionaryRecord(Dated):
     """A record of a dictionary.
 
     Attributes:
-        id: ``id``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        full_value: ``fullValue``.
-        deleted: ``deleted``.
-        values: ``values``; object {field: value}.
+        values: Object {field: value}.
     """
 
     id: str | None = wire("id")
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     full_value: str | None = wire("fullValue")
     deleted: bool | None = wire("deleted")
     values: Mapping[str, Any] | None = wire("values")
@@ -34,13 +26,7 @@ class DictionaryRecord(Record):
 
 @record
 class Dictionary(Record):
-    """A dictionary with its records.
-
-    Attributes:
-        dictionary_name: ``dictionaryName``.
-        last_updated_at: ``lastUpdatedAt``.
-        records: ``records``.
-    """
+    """A dictionary with its records."""
 
     dictionary_name: str | None = wire("dictionaryName")
     last_updated_at: datetime | None = wire("lastUpdatedAt")

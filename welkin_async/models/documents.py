@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from welkin_async.models.cdts import CdtRecord
-from welkin_async.record import Record, record, wire
-
-__all__ = ["DocumentFile", "DocumentSummary", "DocumentTypeRecord"]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -13,11 +11,8 @@ class DocumentFile(Record):
     """A file of a document.
 
     Attributes:
-        id: ``id``.
-        size: ``size``; bytes.
-        storage_key: ``storageKey``; internal storage path, do not log.
-        content_type: ``contentType``.
-        original_name: ``originalName``.
+        size: Bytes.
+        storage_key: Internal storage path, do not log.
     """
 
     id: str = wire("id", required=True)
@@ -36,8 +31,8 @@ class DocumentSummary(CdtRecord):
     - built-in document types: doc-type-assessment, doc-type-docusign, doc-type-others.
 
     Attributes:
-        type: ``jsonBody.type``; document type name.
-        files: ``jsonBody.files``; null before the first upload.
+        type: Document type name.
+        files: Null before the first upload.
     """
 
     type: str | None = wire("type", inside="jsonBody")

@@ -8,35 +8,16 @@ from typing import Any
 
 from welkin_async.models.calendar import CalendarEvent
 from welkin_async.models.cdts import CdtRecord
+from welkin_async.models.metadata import AuthoredById
 from welkin_async.models.users import User
-from welkin_async.record import Record, record, wire
-
-__all__ = ["Encounter", "EncounterAssessmentLink", "EncounterComment", "EncounterDisposition", "FullEncounter"]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
-class EncounterComment(Record):
-    """A comment on an encounter.
-
-    Attributes:
-        id: ``id``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        created_by: ``createdBy``.
-        updated_by: ``updatedBy``.
-        created_by_name: ``createdByName``.
-        updated_by_name: ``updatedByName``.
-        encounter_id: ``encounterId``.
-        text: ``text``.
-    """
+class EncounterComment(AuthoredById):
+    """A comment on an encounter."""
 
     id: str | None = wire("id")
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
-    created_by: str | None = wire("createdBy")
-    updated_by: str | None = wire("updatedBy")
-    created_by_name: str | None = wire("createdByName")
-    updated_by_name: str | None = wire("updatedByName")
     encounter_id: str | None = wire("encounterId")
     text: str | None = wire("text")
 
@@ -48,13 +29,6 @@ class EncounterAssessmentLink(CdtRecord):
     Values seen, none of them closed sets:
 
     - jsonBody.relation: ASSESSMENT.
-
-    Attributes:
-        from_template: ``jsonBody.fromTemplate``.
-        assessment_title: ``jsonBody.assessmentTitle``.
-        relation: ``jsonBody.relation``.
-        assessment_name: ``jsonBody.assessmentName``.
-        assessment_record_id: ``jsonBody.assessmentRecordId``.
     """
 
     from_template: bool | None = wire("fromTemplate", inside="jsonBody")
@@ -83,32 +57,12 @@ class Encounter(CdtRecord):
     - status (recorded): DRAFT.
 
     Attributes:
-        start_datetime: ``jsonBody.startDatetime``.
         local_updated_at: ``jsonBody.local_updated_at``.
-        notes: ``jsonBody.notes``.
-        description: ``jsonBody.description``.
-        type: ``jsonBody.type``; the template name in recordings.
-        title: ``jsonBody.title``.
-        active_user_name: ``jsonBody.activeUserName``.
-        current_scheduled_appointment: ``jsonBody.currentScheduledAppointment``.
-        local_calendar_event_start_datetime: ``jsonBody.localCalendarEventStartDatetime``.
-        owner_user_name: ``jsonBody.ownerUserName``.
-        template_title: ``jsonBody.templateTitle``.
-        calendar_event_id: ``jsonBody.calendarEventId``; null in the 2021 documentation samples.
-        active_user_id: ``jsonBody.activeUserId``.
-        calendar_event: ``jsonBody.calendarEvent``; assumed null or absent without an event.
-        calendar_event_start_datetime: ``jsonBody.calendarEventStartDatetime``.
-        disposition_id: ``jsonBody.dispositionId``.
-        local_end_datetime: ``jsonBody.localEndDatetime``.
+        type: The template name in recordings.
+        calendar_event_id: Null in the 2021 documentation samples.
+        calendar_event: Assumed null or absent without an event.
         local_created_at: ``jsonBody.local_created_at``.
-        template_name: ``jsonBody.templateName``.
-        instruction: ``jsonBody.instruction``.
-        owner_user_id: ``jsonBody.ownerUserId``.
-        end_datetime: ``jsonBody.endDatetime``.
-        local_start_datetime: ``jsonBody.localStartDatetime``.
-        status: ``jsonBody.status``.
-        patient_info: ``jsonBody.patientInfo``; object {patientId, firstName, lastName}; only in the by-user
-            list.
+        patient_info: Object {patientId, firstName, lastName}; only in the by-user list.
     """
 
     start_datetime: datetime | None = wire("startDatetime", inside="jsonBody")
@@ -143,13 +97,7 @@ class FullEncounter(Record):
     """An encounter with all that belongs to it.
 
     Attributes:
-        encounter: ``encounter``.
-        disposition: ``disposition``.
-        calendar_event: ``calendarEvent``.
-        user_related_to_calendar_event: ``userRelatedToCalendarEvent``; a User without applicationAccess, with
-            locale.
-        assessment_links: ``assessmentLinks``.
-        comments: ``comments``.
+        user_related_to_calendar_event: A User without applicationAccess, with locale.
     """
 
     encounter: Encounter | None = wire("encounter")

@@ -5,19 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = [
-    "AssessmentFormation",
-    "CdtField",
-    "CdtFormation",
-    "DictionaryFormation",
-    "DocumentType",
-    "EncounterTemplate",
-    "GoalTemplate",
-    "ProgramFormation",
-    "ProgramPhase",
-]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -31,21 +19,11 @@ class CdtField(Record):
     - valueType (recorded): INTEGER, STRING.
 
     Attributes:
-        name: ``name``.
-        type: ``type``.
-        formula: ``formula``; of unknown type; only null was seen.
-        dictionary: ``dictionary``; object {name, field} or null.
-        profile_data_type: ``profileDataType``; of unknown type; only null was seen.
-        editable: ``editable``.
-        searchable: ``searchable``.
-        bulk_edit: ``bulkEdit``.
-        phi: ``phi``.
-        disable: ``disable``.
-        injected_source: ``injectedSource``.
-        display_type: ``displayType``.
-        value_type: ``valueType``.
-        meta: ``meta``; object {required, multiple?, options?[{label, value, refCdtName}], minValue?, maxValue?,
-            label?}; option value is a string or an integer; minValue and maxValue are strings holding numbers.
+        formula: Of unknown type; only null was seen.
+        dictionary: Object {name, field} or null.
+        profile_data_type: Of unknown type; only null was seen.
+        meta: Object {required, multiple?, options?[{label, value, refCdtName}], minValue?, maxValue?, label?}; option
+            value is a string or an integer; minValue and maxValue are strings holding numbers.
     """
 
     name: str | None = wire("name")
@@ -74,17 +52,8 @@ class CdtFormation(Record):
     - relation: COMMON, DOCUMENT_TYPE, ENCOUNTER_DISPOSITION, ASSESSMENT, PATIENT_INFO (audit recording).
 
     Attributes:
-        id: ``id``.
-        name: ``name``.
-        title: ``title``; null in every recording.
-        label: ``label``; string for assessment CDTs in the 2021 documentation.
-        version: ``version``.
-        internal: ``internal``.
-        readable: ``readable``.
-        updatable: ``updatable``.
-        type: ``type``.
-        relation: ``relation``.
-        fields: ``fields``.
+        title: Null in every recording.
+        label: String for assessment CDTs in the 2021 documentation.
         contains_phi: ``_containsPHI``.
     """
 
@@ -103,36 +72,8 @@ class CdtFormation(Record):
 
 
 @record
-class DocumentType(Record):
-    """The definition of a document type.
-
-    Attributes:
-        id: ``id``.
-        name: ``name``.
-        title: ``title``.
-        label: ``label``.
-        version: ``version``.
-        internal: ``internal``.
-        readable: ``readable``.
-        updatable: ``updatable``.
-        type: ``type``.
-        relation: ``relation``.
-        fields: ``fields``.
-        contains_phi: ``_containsPHI``.
-    """
-
-    id: str = wire("id", required=True)
-    name: str | None = wire("name")
-    title: str | None = wire("title")
-    label: str | None = wire("label")
-    version: int | None = wire("version")
-    internal: bool | None = wire("internal")
-    readable: bool | None = wire("readable")
-    updatable: bool | None = wire("updatable")
-    type: str | None = wire("type")
-    relation: str | None = wire("relation")
-    fields: tuple[CdtField, ...] | None = wire("fields")
-    contains_phi: bool | None = wire("_containsPHI")
+class DocumentType(CdtFormation):
+    """The definition of a document type, which has the shape of a CDT's."""
 
 
 @record
@@ -148,20 +89,14 @@ class AssessmentFormation(Record):
     - conditionSettings element type/action/operation (recorded): READ_ONLY, SHOW, AND.
 
     Attributes:
-        id: ``id``.
-        title: ``title``.
-        name: ``name``.
-        version: ``version``.
-        sections: ``sections``; array of {title, name, order, fields[{label, name, refCdtName, refCdtFieldName,
-            order, viewType, meta{type, required}, prePopulatedValue{type, defaultValue?}, attachments[]}]}.
-        scoring: ``scoring``; object {formula, groups[{name, title, formula, fields[{refCdtName,
-            refCdtFieldName, type, scores[{score, answer}]}]}]}.
-        programs: ``programs``; array of {program, phases[]}.
-        template: ``template``; of unknown type; only null was seen.
-        condition_settings: ``conditionSettings``; object {elements[{type, action, operation, name,
-            conditions[{type, refCdtName, refCdtFieldName, value}]}], events[]} or null.
-        display_type: ``displayType``.
-        auto_completed: ``autoCompleted``.
+        sections: Array of {title, name, order, fields[{label, name, refCdtName, refCdtFieldName, order, viewType,
+            meta{type, required}, prePopulatedValue{type, defaultValue?}, attachments[]}]}.
+        scoring: Object {formula, groups[{name, title, formula, fields[{refCdtName, refCdtFieldName, type,
+            scores[{score, answer}]}]}]}.
+        programs: Array of {program, phases[]}.
+        template: Of unknown type; only null was seen.
+        condition_settings: Object {elements[{type, action, operation, name, conditions[{type, refCdtName,
+            refCdtFieldName, value}]}], events[]} or null.
         contains_phi: ``_containsPHI``.
     """
 
@@ -184,16 +119,8 @@ class EncounterTemplate(Record):
     """The definition of an encounter.
 
     Attributes:
-        id: ``id``.
-        name: ``name``.
-        title: ``title``.
-        encounter_description: ``encounterDescription``.
-        encounter_instruction: ``encounterInstruction``.
-        encounter_color: ``encounterColor``.
-        type: ``type``; free text of the tenant.
-        delivery_method: ``deliveryMethod``.
-        default_duration: ``defaultDuration``; minutes (assumed).
-        assessment_names: ``assessmentNames``.
+        type: Free text of the tenant.
+        default_duration: Minutes (assumed).
     """
 
     id: str = wire("id", required=True)
@@ -217,11 +144,7 @@ class GoalTemplate(Record):
     - subjectConfig.type (recorded): POINT_OF_CONTACT, ROLE.
 
     Attributes:
-        name: ``name``.
-        goal_name: ``goalName``.
-        type: ``type``.
-        priority: ``priority``.
-        task_templates: ``taskTemplates``; array of {name, subjectConfig{type, roleName?}}.
+        task_templates: Array of {name, subjectConfig{type, roleName?}}.
     """
 
     name: str | None = wire("name")
@@ -240,12 +163,7 @@ class ProgramPhase(Record):
     - type (recorded): START, FINISH.
 
     Attributes:
-        name: ``name``.
-        title: ``title``.
-        type: ``type``.
-        description: ``description``.
-        auto_finish_program: ``autoFinishProgram``.
-        navigate_to: ``navigateTo``; array of {name} or null.
+        navigate_to: Array of {name} or null.
     """
 
     name: str | None = wire("name")
@@ -261,13 +179,6 @@ class ProgramFormation(Record):
     """The definition of a program.
 
     nodes is editor layout, may be null, keep as opaque.
-
-    Attributes:
-        name: ``name``.
-        title: ``title``.
-        description: ``description``.
-        phases: ``phases``.
-        nodes: ``nodes``.
     """
 
     name: str | None = wire("name")
@@ -286,10 +197,7 @@ class DictionaryFormation(Record):
     - built-in dictionaries: timezone (internal, immutable), cpt, icd-10.
 
     Attributes:
-        name: ``name``.
-        title: ``title``.
-        internal: ``internal``.
-        fields: ``fields``; array of {name, type}.
+        fields: Array of {name, type}.
     """
 
     name: str | None = wire("name")

@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from welkin_async.models.pages import TokenMeta
-from welkin_async.record import Record, record, wire
-
-__all__ = ["ChatMessage", "ChatParty", "ChatSearchHit", "Email", "Sms"]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -20,10 +18,8 @@ class ChatParty(Record):
     - clientType: PATIENT, USER.
 
     Attributes:
-        client_type: ``clientType``.
-        id: ``id``.
-        title_name: ``titleName``; first and last name, users only.
-        patient_full_name: ``patientFullName``; filled only in the answer to a send (recorded).
+        title_name: First and last name, users only.
+        patient_full_name: Filled only in the answer to a send (recorded).
     """
 
     client_type: str | None = wire("clientType")
@@ -37,13 +33,6 @@ class ChatMessage(Record):
     """A chat message.
 
     No id field: externalId (provider id, IM + 32 hex) is the key. receiver only in search results.
-
-    Attributes:
-        sender: ``sender``.
-        message: ``message``.
-        external_id: ``externalId``.
-        created_at: ``createdAt``.
-        receiver: ``receiver``.
     """
 
     sender: ChatParty | None = wire("sender")
@@ -58,8 +47,7 @@ class ChatSearchHit(Record):
     """A chat message found by a search, with the place to read on from.
 
     Attributes:
-        meta: ``meta``; its tokens lead to the message's place in the chat: for `Chat.list`, not for a search.
-        message: ``message``.
+        meta: Its tokens lead to the message's place in the chat: for `Chat.list`, not for a search.
     """
 
     meta: TokenMeta | None = wire("meta")
@@ -67,41 +55,8 @@ class ChatSearchHit(Record):
 
 
 @record
-class Email(Record):
-    """An email.
-
-    No full record is recorded.
-
-    Values seen, none of them closed sets:
-
-    - direction: IN, OUT.
-    - status: SCHEDULED, ACCEPTED, DELIVERED, REJECTED, FAILED, UNRECOGNISED.
-
-    Attributes:
-        id: ``id``.
-        send_now: ``sendNow``.
-        scheduled_at: ``scheduledAt``.
-        sent_at: ``sentAt``.
-        received_at: ``receivedAt``.
-        date: ``date``.
-        care_team: ``careTeam``.
-        patient_info: ``patientInfo``.
-        timezone: ``timezone``.
-        sender: ``sender``.
-        from_: ``from``; reserved word in Python.
-        receiver: ``receiver``.
-        to: ``to``.
-        direction: ``direction``.
-        external_id: ``externalId``.
-        starred: ``starred``.
-        sender_name: ``senderName``.
-        receiver_name: ``receiverName``.
-        subject: ``subject``.
-        body: ``body``.
-        secure: ``secure``.
-        attachments: ``attachments``.
-        status: ``status``.
-    """
+class Message(Record):
+    """A message of any kind: who sent it, who gets it, and when."""
 
     id: str | None = wire("id")
     send_now: bool | None = wire("sendNow")
@@ -121,15 +76,29 @@ class Email(Record):
     starred: bool | None = wire("starred")
     sender_name: str | None = wire("senderName")
     receiver_name: str | None = wire("receiverName")
-    subject: str | None = wire("subject")
-    body: str | None = wire("body")
-    secure: bool | None = wire("secure")
-    attachments: tuple[Any, ...] | None = wire("attachments")
     status: str | None = wire("status")
 
 
 @record
-class Sms(Record):
+class Email(Message):
+    """An email.
+
+    No full record is recorded.
+
+    Values seen, none of them closed sets:
+
+    - direction: IN, OUT.
+    - status: SCHEDULED, ACCEPTED, DELIVERED, REJECTED, FAILED, UNRECOGNISED.
+    """
+
+    subject: str | None = wire("subject")
+    body: str | None = wire("body")
+    secure: bool | None = wire("secure")
+    attachments: tuple[Any, ...] | None = wire("attachments")
+
+
+@record
+class Sms(Message):
     """A text message.
 
     No full record is recorded. The 2021 documentation spells the status UNRECOGNIZED in prose and UNRECOGNISED
@@ -139,49 +108,7 @@ class Sms(Record):
 
     - direction: IN, OUT.
     - status: SCHEDULED, ACCEPTED, SENT, RECEIVED, DELIVERED, UNDELIVERED, FAILED, UNRECOGNISED.
-
-    Attributes:
-        id: ``id``.
-        send_now: ``sendNow``.
-        scheduled_at: ``scheduledAt``.
-        sent_at: ``sentAt``.
-        received_at: ``receivedAt``.
-        date: ``date``.
-        care_team: ``careTeam``.
-        patient_info: ``patientInfo``.
-        timezone: ``timezone``.
-        sender: ``sender``.
-        from_: ``from``; reserved word in Python.
-        receiver: ``receiver``.
-        to: ``to``.
-        direction: ``direction``.
-        external_id: ``externalId``.
-        starred: ``starred``.
-        sender_name: ``senderName``.
-        receiver_name: ``receiverName``.
-        message: ``message``.
-        parts: ``parts``.
-        status: ``status``.
     """
 
-    id: str | None = wire("id")
-    send_now: bool | None = wire("sendNow")
-    scheduled_at: datetime | None = wire("scheduledAt")
-    sent_at: datetime | None = wire("sentAt")
-    received_at: datetime | None = wire("receivedAt")
-    date: datetime | None = wire("date")
-    care_team: str | None = wire("careTeam")
-    patient_info: str | None = wire("patientInfo")
-    timezone: str | None = wire("timezone")
-    sender: str | None = wire("sender")
-    from_: str | None = wire("from")
-    receiver: str | None = wire("receiver")
-    to: str | None = wire("to")
-    direction: str | None = wire("direction")
-    external_id: str | None = wire("externalId")
-    starred: bool | None = wire("starred")
-    sender_name: str | None = wire("senderName")
-    receiver_name: str | None = wire("receiverName")
     message: str | None = wire("message")
     parts: int | None = wire("parts")
-    status: str | None = wire("status")

@@ -1,14 +1,12 @@
-"""What answers state of their page, beside its records."""
+"""Page metadata: what answers state of their page, beside its records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from welkin_async.record import Record, decode_error, record, wire
-from welkin_async.request import Answer
-
-__all__ = ["ExportCursor", "MetaInfo", "Pageable", "SpringPage", "TokenMeta", "meta_of"]
+from welkin_async.wire.records import Record, decode_error, record, wire
+from welkin_async.wire.request import Answer
 
 
 @record
@@ -16,12 +14,7 @@ class Pageable(Record):
     """The ``pageable`` object of a spring page: what was asked for.
 
     Attributes:
-        sort: ``sort``; object {sorted, unsorted, empty}.
-        page_number: ``pageNumber``.
-        page_size: ``pageSize``.
-        offset: ``offset``.
-        paged: ``paged``.
-        unpaged: ``unpaged``.
+        sort: Object {sorted, unsorted, empty}.
     """
 
     sort: Mapping[str, Any] | None = wire("sort")
@@ -37,17 +30,10 @@ class SpringPage(Record):
     """A spring page: at the top of an answer, or inside its ``data``. An empty result has no pages and is the last.
 
     Attributes:
-        content: ``content``; the records, not decoded.
-        pageable: ``pageable``.
-        last: ``last``.
-        total_elements: ``totalElements``.
-        total_pages: ``totalPages``.
-        first: ``first``.
-        number: ``number``; from 0, the same as ``pageable.page_number``.
-        sort: ``sort``; object {sorted, unsorted, empty}.
-        number_of_elements: ``numberOfElements``.
-        size: ``size``; the same as ``pageable.page_size``.
-        empty: ``empty``.
+        content: The records, not decoded.
+        number: From 0, the same as ``pageable.page_number``.
+        sort: Object {sorted, unsorted, empty}.
+        size: The same as ``pageable.page_size``.
     """
 
     content: tuple[Mapping[str, Any], ...] | None = wire("content")
@@ -68,13 +54,7 @@ class MetaInfo(Record):
     """The ``metaInfo`` object beside ``data``.
 
     Attributes:
-        page: ``page``; from 0.
-        page_size: ``pageSize``.
-        total_elements: ``totalElements``.
-        number_of_elements: ``numberOfElements``.
-        last_page: ``lastPage``.
-        first_page: ``firstPage``.
-        total_pages: ``totalPages``.
+        page: From 0.
     """
 
     page: int | None = wire("page")
@@ -91,10 +71,9 @@ class TokenMeta(Record):
     """The ``meta`` object of a page of chat, or of one hit of a search in it. The tokens are opaque.
 
     Attributes:
-        next_page_token: ``nextPageToken``; null on the last page.
-        prev_page_token: ``prevPageToken``.
-        page_size: ``pageSize``; absent in a search hit.
-        found: ``found``; absent in a search hit.
+        next_page_token: Null on the last page.
+        page_size: Absent in a search hit.
+        found: Absent in a search hit.
     """
 
     next_page_token: str | None = wire("nextPageToken")
@@ -108,10 +87,8 @@ class ExportCursor(Record):
     """The ``cursor`` object of a page of an export (from two other clients, not recorded).
 
     Attributes:
-        start: ``start``.
-        end: ``end``; where the next page starts.
-        has_next: ``hasNext``; a server of 2022 said false too early.
-        page_size: ``pageSize``.
+        end: Where the next page starts.
+        has_next: A server of 2022 said false too early.
     """
 
     start: str | None = wire("start")

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = ["CareTeamMember", "Patient", "PatientProgram", "PatientTerritory", "ProgramPhaseState"]
+from welkin_async.models.metadata import Authored, AuthoredById
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -16,8 +15,7 @@ class PatientTerritory(Record):
     """A region of a patient with the territories in it.
 
     Attributes:
-        name: ``name``; region name.
-        territories: ``territories``.
+        name: Region name.
     """
 
     name: str | None = wire("name")
@@ -31,12 +29,8 @@ class CareTeamMember(Record):
     Write with id and pointOfContact only.
 
     Attributes:
-        id: ``id``; user id.
-        point_of_contact: ``pointOfContact``.
-        username: ``username``.
-        first_name: ``firstName``.
-        last_name: ``lastName``.
-        roles: ``roles``; array of {name, primaryRole}.
+        id: User id.
+        roles: Array of {name, primaryRole}.
     """
 
     id: str = wire("id", required=True)
@@ -52,14 +46,7 @@ class ProgramPhaseState(Record):
     """A phase a patient is or was in.
 
     Attributes:
-        timestamp: ``timestamp``.
-        created_by: ``createdBy``.
-        created_by_name: ``createdByName``.
-        name: ``name``.
-        title: ``title``.
-        description: ``description``.
-        current_version: ``currentVersion``; a string holding a number.
-        deleted: ``deleted``.
+        current_version: A string holding a number.
     """
 
     timestamp: datetime | None = wire("timestamp")
@@ -73,7 +60,7 @@ class ProgramPhaseState(Record):
 
 
 @record
-class PatientProgram(Record):
+class PatientProgram(Authored):
     """A patient's assignment to a program.
 
     id, createdAt, updatedAt, patientId, status, currentPhase are null for a program the patient is not in.
@@ -82,29 +69,9 @@ class PatientProgram(Record):
 
     - status: IN_PROGRESS (recorded, the 2021 documentation), FINISHED (seen in recorded error details), ACTIVE,
       PAUSED, COMPLETED (the 2026 documentation, doubtful).
-
-    Attributes:
-        id: ``id``.
-        created_by_name: ``createdByName``.
-        created_at: ``createdAt``.
-        updated_by_name: ``updatedByName``.
-        updated_at: ``updatedAt``.
-        program_name: ``programName``.
-        program_title: ``programTitle``.
-        program_description: ``programDescription``.
-        assigned: ``assigned``.
-        patient_id: ``patientId``.
-        current_phase: ``currentPhase``.
-        status: ``status``.
-        compatible_with_current_version: ``compatibleWithCurrentVersion``.
-        path_history: ``pathHistory``.
     """
 
     id: str | None = wire("id")
-    created_by_name: str | None = wire("createdByName")
-    created_at: datetime | None = wire("createdAt")
-    updated_by_name: str | None = wire("updatedByName")
-    updated_at: datetime | None = wire("updatedAt")
     program_name: str | None = wire("programName")
     program_title: str | None = wire("programTitle")
     program_description: str | None = wire("programDescription")
@@ -117,7 +84,7 @@ class PatientProgram(Record):
 
 
 @record
-class Patient(Record):
+class Patient(AuthoredById):
     """A patient.
 
     More keys came with time: nric and the phone capabilities by August 2022, accessCode and preferableInstancePhoneId
@@ -131,55 +98,21 @@ class Patient(Record):
     - primaryLanguage (recorded): ENGLISH.
 
     Attributes:
-        id: ``id``.
-        external_guid: ``externalGuid``.
-        external_id: ``externalId``.
-        mrn: ``mrn``.
-        nric: ``nric``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        created_by: ``createdBy``.
-        updated_by: ``updatedBy``.
-        created_by_name: ``createdByName``.
-        updated_by_name: ``updatedByName``.
-        first_name: ``firstName``.
-        last_name: ``lastName``.
-        middle_name: ``middleName``; may be an empty string instead of null.
-        birth_date: ``birthDate``; datetime (midnight UTC); a plain date is stored as midnight Z; do not shift
-            zones.
-        gender: ``gender``.
-        marital_status: ``maritalStatus``.
-        primary_language: ``primaryLanguage``.
-        secondary_language: ``secondaryLanguage``.
-        email: ``email``; may be an empty string.
-        secondary_email: ``secondaryEmail``.
-        phone: ``phone``; string E.164.
-        primary_phone_capabilities: ``primaryPhoneCapabilities``; array (items unknown).
-        secondary_phone: ``secondaryPhone``; string E.164.
-        secondary_phone_capabilities: ``secondaryPhoneCapabilities``; array (items unknown).
-        country: ``country``.
-        state: ``state``.
-        city: ``city``.
-        zip: ``zip``.
-        address_line1: ``addressLine1``.
-        address_line2: ``addressLine2``.
-        timezone: ``timezone``; an IANA name, of which legacy US/* ones occur. Samples print the key with a trailing
-            space and a value with inner spaces, which are slips.
-        patient_territories: ``patientTerritories``; null in the first documentation create sample, [] in
-            recordings: accept both.
-        care_team_members: ``careTeamMembers``; array of CareTeamMember (id and pointOfContact only).
-        patient_programs: ``patientPrograms``.
-        care_team: ``careTeam``; null in the first documentation create sample; the 2021 documentation create
-            sample nests an extra list: error; the list answer of 2022 gave [] here while careTeamMembers was
-            filled.
-        cadence: ``cadence``; array (items unknown).
-        patient_region: ``patientRegion``.
-        patient_region_title: ``patientRegionTitle``.
-        patient_territory: ``patientTerritory``.
-        point_of_contact: ``pointOfContact``.
-        access_code: ``accessCode``.
-        preferable_instance_phone_id: ``preferableInstancePhoneId``.
-        territorial_team: ``territorialTeam``; only with expand=true.
+        middle_name: May be an empty string instead of null.
+        birth_date: Datetime (midnight UTC); a plain date is stored as midnight Z; do not shift zones.
+        email: May be an empty string.
+        phone: String E.164.
+        primary_phone_capabilities: Array (items unknown).
+        secondary_phone: String E.164.
+        secondary_phone_capabilities: Array (items unknown).
+        timezone: An IANA name, of which legacy US/* ones occur. Samples print the key with a trailing space and a value
+            with inner spaces, which are slips.
+        patient_territories: Null in the first documentation create sample, [] in recordings: accept both.
+        care_team_members: Array of CareTeamMember (id and pointOfContact only).
+        care_team: Null in the first documentation create sample; the 2021 documentation create sample nests an extra
+            list: error; the list answer of 2022 gave [] here while careTeamMembers was filled.
+        cadence: Array (items unknown).
+        territorial_team: Only with expand=true.
     """
 
     id: str = wire("id", required=True)
@@ -187,12 +120,6 @@ class Patient(Record):
     external_id: str | None = wire("externalId")
     mrn: str | None = wire("mrn")
     nric: str | None = wire("nric")
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
-    created_by: str | None = wire("createdBy")
-    updated_by: str | None = wire("updatedBy")
-    created_by_name: str | None = wire("createdByName")
-    updated_by_name: str | None = wire("updatedByName")
     first_name: str | None = wire("firstName")
     last_name: str | None = wire("lastName")
     middle_name: str | None = wire("middleName")

@@ -6,32 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from welkin_async.record import Record, record, wire
-
-__all__ = [
-    "ApplicationAccess",
-    "InstanceAccess",
-    "Permission",
-    "User",
-    "UserPermissions",
-    "UserTerritories",
-    "UserTerritory",
-]
+from welkin_async.models.metadata import Authored, Dated
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
 class InstanceAccess(Record):
-    """A user's access to one instance.
-
-    Attributes:
-        instance_id: ``instanceId``.
-        instance_name: ``instanceName``.
-        instance_description: ``instanceDescription``.
-        user_email_with_instance_domain: ``userEmailWithInstanceDomain``.
-        workshop_access_enabled: ``workshopAccessEnabled``.
-        audit_data_access_enabled: ``auditDataAccessEnabled``.
-        enabled_taken_personally: ``enabledTakenPersonally``.
-    """
+    """A user's access to one instance."""
 
     instance_id: str | None = wire("instanceId")
     instance_name: str | None = wire("instanceName")
@@ -43,22 +24,10 @@ class InstanceAccess(Record):
 
 
 @record
-class ApplicationAccess(Record):
-    """A user's access to the applications of a tenant.
-
-    Attributes:
-        id: ``id``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        user_id: ``userId``.
-        admin_access_enabled: ``adminAccessEnabled``.
-        audit_security_access_enabled: ``auditSecurityAccessEnabled``.
-        instance_accesses: ``instanceAccesses``.
-    """
+class ApplicationAccess(Dated):
+    """A user's access to the applications of a tenant."""
 
     id: str = wire("id", required=True)
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     user_id: str | None = wire("userId")
     admin_access_enabled: bool | None = wire("adminAccessEnabled")
     audit_security_access_enabled: bool | None = wire("auditSecurityAccessEnabled")
@@ -66,7 +35,7 @@ class ApplicationAccess(Record):
 
 
 @record
-class Permission(Record):
+class Permission(Dated):
     """A security role or policy of a user.
 
     primaryRole only on roles, effectiveDate only on policies.
@@ -76,17 +45,9 @@ class Permission(Record):
     - type: SECURITY_ROLE, SECURITY_POLICY.
 
     Attributes:
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        permission_name: ``permissionName``.
-        instance_name: ``instanceName``.
-        type: ``type``.
-        primary_role: ``primaryRole``.
-        effective_date: ``effectiveDate``; expiry of a temporary policy according to the 2021 documentation.
+        effective_date: Expiry of a temporary policy according to the 2021 documentation.
     """
 
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     permission_name: str | None = wire("permissionName")
     instance_name: str | None = wire("instanceName")
     type: str | None = wire("type")
@@ -95,40 +56,18 @@ class Permission(Record):
 
 
 @record
-class UserPermissions(Record):
-    """All roles and policies of a user.
-
-    Attributes:
-        id: ``id``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        user_id: ``userId``.
-        permissions: ``permissions``.
-    """
+class UserPermissions(Dated):
+    """All roles and policies of a user."""
 
     id: str | None = wire("id")
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     user_id: str | None = wire("userId")
     permissions: tuple[Permission, ...] | None = wire("permissions")
 
 
 @record
-class UserTerritory(Record):
-    """A region with the territories a user serves.
+class UserTerritory(Dated):
+    """A region with the territories a user serves."""
 
-    Attributes:
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        created_by: ``createdBy``.
-        updated_by: ``updatedBy``.
-        name: ``name``.
-        territories: ``territories``.
-        instance_name: ``instanceName``.
-    """
-
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     created_by: str | None = wire("createdBy")
     updated_by: str | None = wire("updatedBy")
     name: str | None = wire("name")
@@ -137,22 +76,10 @@ class UserTerritory(Record):
 
 
 @record
-class UserTerritories(Record):
-    """All territories of a user.
-
-    Attributes:
-        id: ``id``.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        created_by: ``createdBy``.
-        updated_by: ``updatedBy``.
-        user_id: ``userId``.
-        territories: ``territories``.
-    """
+class UserTerritories(Dated):
+    """All territories of a user."""
 
     id: str | None = wire("id")
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     created_by: str | None = wire("createdBy")
     updated_by: str | None = wire("updatedBy")
     user_id: str | None = wire("userId")
@@ -160,7 +87,7 @@ class UserTerritories(Record):
 
 
 @record
-class User(Record):
+class User(Authored):
     """A user of the tenant.
 
     Unset fields are ABSENT, not null (firstName, lastName, phone, timezone, credentials, createdByName,
@@ -174,37 +101,14 @@ class User(Record):
     - terminologyName (recorded): english.
 
     Attributes:
-        territories: ``territories``.
-        full_territories_access_instances: ``fullTerritoriesAccessInstances``; array of string (instance names).
-        roles: ``roles``; array of Permission (SECURITY_ROLE).
-        policies: ``policies``; array of Permission (SECURITY_POLICY).
-        seats: ``seats``.
-        seat_assign_allowed: ``seatAssignAllowed``.
-        application_access: ``applicationAccess``.
-        created_by_name: ``createdByName``.
-        updated_by_name: ``updatedByName``.
-        id: ``id``.
-        username: ``username``.
-        email: ``email``.
-        timezone: ``timezone``.
-        locale: ``locale``.
-        first_name: ``firstName``.
-        last_name: ``lastName``.
-        credentials: ``credentials``.
-        enabled: ``enabled``; false for users created by API until activated by hand.
-        mfa_enabled: ``mfaEnabled``.
-        status_type: ``statusType``; of unknown type; only null was seen.
-        created_at: ``createdAt``.
-        updated_at: ``updatedAt``.
-        sso_access: ``ssoAccess``.
-        password_access: ``passwordAccess``.
-        terminology_name: ``terminologyName``.
-        user_state: ``userState``.
-        custom_user_attributes: ``customUserAttributes``; object (free keys; string or array values).
-        allowed_to_receive_calls: ``allowedToReceiveCalls``.
+        full_territories_access_instances: Array of string (instance names).
+        roles: Array of Permission (SECURITY_ROLE).
+        policies: Array of Permission (SECURITY_POLICY).
+        enabled: False for users created by API until activated by hand.
+        status_type: Of unknown type; only null was seen.
+        custom_user_attributes: Object (free keys; string or array values).
         root_user: ``_root_user``; leading underscore.
-        phone: ``phone``.
-        user_attributes: ``userAttributes``; object (deprecated).
+        user_attributes: Object (deprecated).
     """
 
     territories: tuple[UserTerritory, ...] | None = wire("territories")
@@ -214,8 +118,6 @@ class User(Record):
     seats: tuple[str, ...] | None = wire("seats")
     seat_assign_allowed: bool | None = wire("seatAssignAllowed")
     application_access: ApplicationAccess | None = wire("applicationAccess")
-    created_by_name: str | None = wire("createdByName")
-    updated_by_name: str | None = wire("updatedByName")
     id: str = wire("id", required=True)
     username: str | None = wire("username")
     email: str | None = wire("email")
@@ -227,8 +129,6 @@ class User(Record):
     enabled: bool | None = wire("enabled")
     mfa_enabled: bool | None = wire("mfaEnabled")
     status_type: Any = wire("statusType")
-    created_at: datetime | None = wire("createdAt")
-    updated_at: datetime | None = wire("updatedAt")
     sso_access: bool | None = wire("ssoAccess")
     password_access: bool | None = wire("passwordAccess")
     terminology_name: str | None = wire("terminologyName")

@@ -1,10 +1,8 @@
-"""What Welkin posts to an integrator."""
+"""Webhooks: what Welkin posts to an integrator."""
 
 from __future__ import annotations
 
-from welkin_async.record import Record, record, wire
-
-__all__ = ["ChatWebhook"]
+from welkin_async.wire.records import Record, record, wire
 
 
 @record
@@ -16,11 +14,7 @@ class ChatWebhook(Record):
     TENANT_NAME and URL (recorded in the audit of webhooks), and custom ones.
 
     Attributes:
-        patient_id: ``patientId``.
-        patient_url: ``patientUrl``; string (URL).
-        tenant_name: ``tenantName``.
-        instance_name: ``instanceName``.
-        message: ``message``.
+        patient_url: String (URL).
     """
 
     patient_id: str | None = wire("patientId")

@@ -1,1 +1,1 @@
-"""The resources of the API, a file for each of its sections."""
+"""The resources of the API, a module for each of its sections."""

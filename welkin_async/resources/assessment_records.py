@@ -6,53 +6,50 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from welkin_async.models.assessments import AssessmentRecord
-from welkin_async.paging import SPRING, Pager
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    DeleteMixin,
-    GetMixin,
-    Key,
-    ListMixin,
-    PageQuery,
-    mapping,
-    wire_names,
-)
+from welkin_async.pagination.pager import SPRING, Pager
+from welkin_async.resources._base.arguments import UNSET, Body, OneText, given, mapping, one_text
+from welkin_async.resources._base.mixins import DeleteMixin, GetMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, PageQuery
 
-__all__ = ["AssessmentRecords"]
-
-_COLLECTION = "/{tenant}/{instance}/patients/{patient_id}/assessment-records"
-_ONE = _COLLECTION + "/{record_id}"
+_COLLECTION = Path("assessment_records", "/{tenant}/{instance}/patients/{patient_id}/assessment-records")
+_ONE = _COLLECTION / "{record_id}"
 
 
-class AssessmentRecords(GetMixin[AssessmentRecord], DeleteMixin[AssessmentRecord], ListMixin[AssessmentRecord]):
+class AssessmentRecords(GetMixin[AssessmentRecord], DeleteMixin[AssessmentRecord]):
     """A patient's assessments: ``welkin.patient(id).assessment_records``.
 
     The path is recorded as ``assessment-records``; examples in the documentation spell it assessments-records.
     """
 
-    _record = AssessmentRecord
-    _list_operation = Operation("assessment_records.list", "GET", _COLLECTION, answer=Shape.OBJECT)
-    _list_style = SPRING
-    _list_query = wire_names(PageQuery)
-    _get_operation = Operation("assessment_records.get", "GET", _ONE)
-    _create_operation = Operation("assessment_records.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE)
-    _update_operation = Operation("assessment_records.update", "PUT", _ONE)
-    _answers_operation = Operation("assessment_records.update_answers", "PUT", _ONE + "/answers")
-    _delete_operation = Operation("assessment_records.delete", "DELETE", _ONE, answer=Shape.NOTHING)
+    _listing = _COLLECTION.pages("list", SPRING, PageQuery)
+    _get_operation = _ONE.get("get")
+    _create_operation = _COLLECTION.post("create")
+    _update_operation = _ONE.put("update")
+    _answers_operation = (_ONE / "answers").put("update_answers")
+    _delete_operation = _ONE.delete("delete")
 
-    def list(self, **query: Unpack[PageQuery]) -> Pager[AssessmentRecord]:
+    def list(  # keywords of PageQuery
+        self,
+        *,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[AssessmentRecord]:
         """List the patient's assessments: ``GET .../patients/{patient_id}/assessment-records`` (recorded).
 
-        Args:
-            query: See `PageQuery`.
+        The keywords are those of `PageQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(PageQuery, locals())
+        return self._list(keywords)
 
-    async def create(self, assessment: str | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> AssessmentRecord:
+    async def create(self, assessment: OneText, /, **options: Unpack[CallOptions]) -> AssessmentRecord:
         """Begin an assessment: ``POST .../patients/{patient_id}/assessment-records`` (recorded, 201).
 
         Args:
@@ -67,11 +64,11 @@ class AssessmentRecords(GetMixin[AssessmentRecord], DeleteMixin[AssessmentRecord
             OutcomeUnknownError: it may have been created; list the records before repeating.
             RequestError: see `errors`.
         """
-        body = {"assessmentName": assessment} if isinstance(assessment, str) else assessment
+        body = one_text("assessmentName", assessment)
         return await self._one(self._create_operation, body=body, options=options)
 
     async def update(
-        self, id: Key, record: AssessmentRecord | Mapping[str, Any], /, **options: Unpack[CallOptions]
+        self, id: Key, record: Body[AssessmentRecord], /, **options: Unpack[CallOptions]
     ) -> AssessmentRecord:
         """Replace a record by what was read, changed: ``PUT .../assessment-records/{record_id}`` (recorded).
 

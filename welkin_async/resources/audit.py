@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cached_property
-from typing import Unpack
 
 from welkin_async.models.audit import DataAuditEvent, SecurityAuditEvent, WebhookAuditEvent
-from welkin_async.paging import META_INFO, Pager
-from welkin_async.request import Operation, Shape
-from welkin_async.resources._base import Key, ListMixin, Scope, SortedQuery, wire_names
-
-__all__ = [
-    "Audit",
-    "DataAudit",
-    "DataAuditQuery",
-    "SecurityAudit",
-    "SecurityAuditQuery",
-    "WebhookAudit",
-    "WebhookAuditQuery",
-]
+from welkin_async.pagination.pager import META_INFO, Pager
+from welkin_async.resources._base.arguments import UNSET, given
+from welkin_async.resources._base.children import Child, Scoped
+from welkin_async.resources._base.mixins import Resource
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import Key, SortedQuery
 
 
 class _Period(SortedQuery, total=False):
@@ -102,87 +93,123 @@ class WebhookAuditQuery(_Period, total=False):
     patient_id: Key
 
 
-class DataAudit(ListMixin[DataAuditEvent]):
+class DataAudit(Resource[DataAuditEvent]):
     """The audit of data: ``welkin.audit.data``. The api client needs the Data Audit flag."""
 
-    _record = DataAuditEvent
-    _list_operation = Operation("audit.list_data", "GET", "/{tenant}/admin/audit-data", answer=Shape.OBJECT)
-    _list_style = META_INFO
-    _list_query = wire_names(DataAuditQuery)
+    _listing = Path("audit", "/{tenant}/admin/audit-data").pages("list_data", META_INFO, DataAuditQuery)
 
-    def list(self, **query: Unpack[DataAuditQuery]) -> Pager[DataAuditEvent]:
+    def list(  # keywords of DataAuditQuery
+        self,
+        *,
+        cdt_name: str = UNSET,
+        entity: str = UNSET,
+        subject_username: str = UNSET,
+        subject_full_name: str = UNSET,
+        subject_actor: str = UNSET,
+        instance: str = UNSET,
+        patient_full_name: str = UNSET,
+        patient_id: Key = UNSET,
+        operation: str = UNSET,
+        include_formation: bool = UNSET,
+        date_start: datetime = UNSET,
+        date_end: datetime = UNSET,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[DataAuditEvent]:
         """List actions on data: ``GET /{tenant}/admin/audit-data`` (recorded).
 
-        Args:
-            query: See `DataAuditQuery`.
+        The keywords are those of `DataAuditQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(DataAuditQuery, locals())
+        return self._list(keywords)
 
 
-class SecurityAudit(ListMixin[SecurityAuditEvent]):
+class SecurityAudit(Resource[SecurityAuditEvent]):
     """The audit of accounts and rights: ``welkin.audit.security``."""
 
-    _record = SecurityAuditEvent
-    _list_operation = Operation("audit.list_security", "GET", "/{tenant}/admin/audit-security", answer=Shape.OBJECT)
-    _list_style = META_INFO
-    _list_query = wire_names(SecurityAuditQuery)
+    _listing = Path("audit", "/{tenant}/admin/audit-security").pages("list_security", META_INFO, SecurityAuditQuery)
 
-    def list(self, **query: Unpack[SecurityAuditQuery]) -> Pager[SecurityAuditEvent]:
+    def list(  # keywords of SecurityAuditQuery
+        self,
+        *,
+        subject_username: str = UNSET,
+        subject_full_name: str = UNSET,
+        subject_actor: str = UNSET,
+        object_username: str = UNSET,
+        object_full_name: str = UNSET,
+        object_actor: str = UNSET,
+        event_subtype: str = UNSET,
+        date_start: datetime = UNSET,
+        date_end: datetime = UNSET,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[SecurityAuditEvent]:
         """List actions on accounts and rights: ``GET /{tenant}/admin/audit-security`` (documented).
 
-        Args:
-            query: See `SecurityAuditQuery`.
+        The keywords are those of `SecurityAuditQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(SecurityAuditQuery, locals())
+        return self._list(keywords)
 
 
-class WebhookAudit(ListMixin[WebhookAuditEvent]):
+class WebhookAudit(Resource[WebhookAuditEvent]):
     """The audit of webhooks: ``welkin.audit.webhooks``. The api client needs the Data Audit flag."""
 
-    _record = WebhookAuditEvent
-    _list_operation = Operation("audit.list_webhook", "GET", "/{tenant}/admin/audit-webhook", answer=Shape.OBJECT)
-    _list_style = META_INFO
-    _list_query = wire_names(WebhookAuditQuery)
+    _listing = Path("audit", "/{tenant}/admin/audit-webhook").pages("list_webhook", META_INFO, WebhookAuditQuery)
 
-    def list(self, **query: Unpack[WebhookAuditQuery]) -> Pager[WebhookAuditEvent]:
+    def list(  # keywords of WebhookAuditQuery
+        self,
+        *,
+        instance: str = UNSET,
+        event_subtype: str = UNSET,
+        entity: str = UNSET,
+        status: str = UNSET,
+        patient_id: Key = UNSET,
+        date_start: datetime = UNSET,
+        date_end: datetime = UNSET,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[WebhookAuditEvent]:
         """List deliveries of webhooks: ``GET /{tenant}/admin/audit-webhook`` (recorded, with nearly a million).
 
-        Args:
-            query: See `WebhookAuditQuery`.
+        The keywords are those of `WebhookAuditQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(WebhookAuditQuery, locals())
+        return self._list(keywords)
 
 
-class Audit:
-    """The audits of the tenant: ``welkin.audit``.
+class Audit(Scoped):
+    """The audits of the tenant: ``welkin.audit``."""
 
-    Args:
-        scope: Where they are.
-    """
+    data: Child[DataAudit] = Child(DataAudit)
+    """Actions on data."""
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+    security: Child[SecurityAudit] = Child(SecurityAudit)
+    """Actions on accounts and rights."""
 
-    @cached_property
-    def data(self) -> DataAudit:
-        """Actions on data."""
-        return DataAudit(self._scope)
-
-    @cached_property
-    def security(self) -> SecurityAudit:
-        """Actions on accounts and rights."""
-        return SecurityAudit(self._scope)
-
-    @cached_property
-    def webhooks(self) -> WebhookAudit:
-        """Deliveries of webhooks."""
-        return WebhookAudit(self._scope)
+    webhooks: Child[WebhookAudit] = Child(WebhookAudit)
+    """Deliveries of webhooks."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, Unpack, overload
 
 from welkin_async.models.care_plans import CarePlan, Goal, GoalComment, GoalDetails, PatientOverview
 from welkin_async.models.tasks import PersonRef, Task
-from welkin_async.paging import META_INFO, Pager
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    Key,
-    PageQuery,
-    SingleMixin,
-    pager_of,
-    split_body,
-    wire_names,
-)
+from welkin_async.pagination.pager import META_INFO, Pager
+from welkin_async.resources._base.arguments import UNSET, Body, OneText, given, one_text, split_body
+from welkin_async.resources._base.mixins import SingleMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, PageQuery
+from welkin_async.wire.request import Shape
 
-__all__ = ["CarePlans", "GoalChange", "GoalQuery", "NewGoalTask"]
-
-_PLAN = "/{tenant}/{instance}/patients/{patient_id}/care-plan"
-_OVERVIEW = _PLAN + "/overview"
-_GOALS = _PLAN + "/goals"
-_GOAL = _GOALS + "/{goal_id}"
+_PLAN = Path("care_plans", "/{tenant}/{instance}/patients/{patient_id}/care-plan")
+_OVERVIEW = _PLAN / "overview"
+_GOALS = _PLAN / "goals"
+_GOAL = _GOALS / "{goal_id}"
 
 
 class GoalQuery(PageQuery, total=False):
@@ -54,7 +47,7 @@ class NewGoalTask(CallOptions, total=False):
     due_date: datetime | None
     status: str
     priority: str
-    assignee: PersonRef | Mapping[str, Any]
+    assignee: Body[PersonRef]
 
 
 class CarePlans(SingleMixin[CarePlan]):
@@ -63,34 +56,23 @@ class CarePlans(SingleMixin[CarePlan]):
     ``get`` is ``GET .../patients/{patient_id}/care-plan`` (recorded).
     """
 
-    _record = CarePlan
-    _get_operation = Operation("care_plans.get", "GET", _PLAN)
-    _create_overview_operation = Operation(
-        "care_plans.create_overview", "POST", _OVERVIEW, repeat=Repeat.UNSAFE, answer=Shape.OBJECT
-    )
-    _update_overview_operation = Operation("care_plans.update_overview", "PUT", _OVERVIEW, answer=Shape.OBJECT)
-    _list_goals_operation = Operation("care_plans.list_goals", "GET", _GOALS, answer=Shape.OBJECT)
-    _create_goal_operation = Operation(
-        "care_plans.create_goal", "POST", _GOALS, repeat=Repeat.UNSAFE, answer=Shape.OBJECT
-    )
-    _get_goal_operation = Operation("care_plans.get_goal", "GET", _GOAL, answer=Shape.OBJECT)
-    _update_goal_operation = Operation("care_plans.update_goal", "PATCH", _GOAL, answer=Shape.OBJECT)
-    _list_comments_operation = Operation(
-        "care_plans.list_goal_comments", "GET", _GOAL + "/comments", answer=Shape.ARRAY
-    )
-    _add_comment_operation = Operation(
-        "care_plans.add_goal_comment", "POST", _GOAL + "/comments", repeat=Repeat.UNSAFE, answer=Shape.OBJECT
-    )
-    _list_tasks_operation = Operation("care_plans.list_goal_tasks", "GET", _GOAL + "/tasks", answer=Shape.ARRAY)
-    _add_task_operation = Operation(
-        "care_plans.add_goal_task", "POST", _GOAL + "/tasks", repeat=Repeat.UNSAFE, answer=Shape.ANY
-    )
+    _get_operation = _PLAN.get("get")
+    _create_overview_operation = _OVERVIEW.post("create_overview", Shape.OBJECT)
+    _update_overview_operation = _OVERVIEW.put("update_overview", Shape.OBJECT)
+    _goals = _GOALS.pages("list_goals", META_INFO, GoalQuery)
+    _create_goal_operation = _GOALS.post("create_goal", Shape.OBJECT)
+    _get_goal_operation = _GOAL.get("get_goal", Shape.OBJECT)
+    _update_goal_operation = _GOAL.patch("update_goal", Shape.OBJECT)
+    _list_comments_operation = (_GOAL / "comments").get("list_goal_comments", Shape.ARRAY)
+    _add_comment_operation = (_GOAL / "comments").post("add_goal_comment", Shape.OBJECT)
+    _list_tasks_operation = (_GOAL / "tasks").get("list_goal_tasks", Shape.ARRAY)
+    _add_task_operation = (_GOAL / "tasks").post("add_goal_task", Shape.ANY)
 
-    async def create_overview(self, overview: str, /, **options: Unpack[CallOptions]) -> PatientOverview:
+    async def create_overview(self, overview: OneText, /, **options: Unpack[CallOptions]) -> PatientOverview:
         """Write the first overview: ``POST .../care-plan/overview`` (recorded, 200).
 
         Args:
-            overview: The text.
+            overview: The text; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -100,14 +82,14 @@ class CarePlans(SingleMixin[CarePlan]):
             OutcomeUnknownError: it may have been created; read the care plan before repeating.
             RequestError: see `errors`.
         """
-        body = {"overview": overview}
+        body = one_text("overview", overview)
         return await self._one_as(PatientOverview, self._create_overview_operation, body=body, options=options)
 
-    async def update_overview(self, overview: str | None, /, **options: Unpack[CallOptions]) -> PatientOverview:
+    async def update_overview(self, overview: OneText | None, /, **options: Unpack[CallOptions]) -> PatientOverview:
         """Change the overview: ``PUT .../care-plan/overview`` (recorded).
 
         Args:
-            overview: The text.
+            overview: The text; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -116,25 +98,36 @@ class CarePlans(SingleMixin[CarePlan]):
         Raises:
             RequestError: see `errors`.
         """
-        body = {"overview": overview}
+        body = one_text("overview", overview)
         return await self._one_as(PatientOverview, self._update_overview_operation, body=body, options=options)
 
-    def list_goals(self, **query: Unpack[GoalQuery]) -> Pager[Goal]:
+    def list_goals(  # keywords of GoalQuery
+        self,
+        *,
+        status: Sequence[Literal["ACTIVE", "REMOVED", "COMPLETED"] | str] = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[Goal]:
         """List the goals: ``GET .../care-plan/goals`` (documented).
 
-        Args:
-            query: See `GoalQuery`.
+        The keywords are those of `GoalQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return pager_of(self._scope, Goal, self._list_goals_operation, META_INFO, query, wire_names(GoalQuery))
+        keywords = given(GoalQuery, locals())
+        return self._pager(Goal, self._goals, keywords)
 
-    async def create_goal(self, goal_template_name: str, /, **options: Unpack[CallOptions]) -> Goal:
+    async def create_goal(self, goal_template_name: OneText, /, **options: Unpack[CallOptions]) -> Goal:
         """Add a goal: ``POST .../care-plan/goals`` (documented, 201).
 
         Args:
-            goal_template_name: The template's name; it comes back as ``template_name``.
+            goal_template_name: The template's name, which comes back as ``template_name``; or a mapping with the
+                documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -144,7 +137,7 @@ class CarePlans(SingleMixin[CarePlan]):
             OutcomeUnknownError: it may have been added; list the goals before repeating.
             RequestError: see `errors`.
         """
-        body = {"goalTemplateName": goal_template_name}
+        body = one_text("goalTemplateName", goal_template_name)
         return await self._one_as(Goal, self._create_goal_operation, body=body, options=options)
 
     async def get_goal(self, id: Key, /, **options: Unpack[CallOptions]) -> GoalDetails:
@@ -161,12 +154,10 @@ class CarePlans(SingleMixin[CarePlan]):
         return await self._one_as(GoalDetails, self._get_goal_operation, goal_id=id, options=options)
 
     @overload
-    async def update_goal(
-        self, id: Key, record: Goal | Mapping[str, Any], /, **options: Unpack[CallOptions]
-    ) -> Goal: ...
+    async def update_goal(self, id: Key, record: Body[Goal], /, **options: Unpack[CallOptions]) -> Goal: ...
     @overload
     async def update_goal(self, id: Key, /, **fields: Unpack[GoalChange]) -> Goal: ...
-    async def update_goal(self, id: Key, record: Goal | Mapping[str, Any] | None = None, /, **fields: Any) -> Goal:
+    async def update_goal(self, id: Key, record: Body[Goal] | None = None, /, **fields: Any) -> Goal:
         """Change a goal: ``PATCH .../care-plan/goals/{goal_id}`` (documented).
 
         Args:
@@ -181,8 +172,7 @@ class CarePlans(SingleMixin[CarePlan]):
             NotFoundError: there is no such goal.
             RequestError: see `errors`.
         """
-        body, options = split_body(Goal, record, fields)
-        return await self._one_as(Goal, self._update_goal_operation, goal_id=id, body=body, options=options)
+        return await self._given(Goal, self._update_goal_operation, record, fields, goal_id=id)
 
     async def list_goal_comments(self, id: Key, /, **options: Unpack[CallOptions]) -> tuple[GoalComment, ...]:
         """List the comments on a goal: ``GET .../care-plan/goals/{goal_id}/comments`` (documented; not paged).
@@ -197,12 +187,12 @@ class CarePlans(SingleMixin[CarePlan]):
         """
         return await self._many_as(GoalComment, self._list_comments_operation, goal_id=id, options=options)
 
-    async def add_goal_comment(self, id: Key, text: str, /, **options: Unpack[CallOptions]) -> GoalComment:
+    async def add_goal_comment(self, id: Key, text: OneText, /, **options: Unpack[CallOptions]) -> GoalComment:
         """Comment on a goal: ``POST .../care-plan/goals/{goal_id}/comments`` (documented, 201).
 
         Args:
             id: The goal's id.
-            text: What it says.
+            text: What it says; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -212,7 +202,7 @@ class CarePlans(SingleMixin[CarePlan]):
             OutcomeUnknownError: it may have been added; list the comments before repeating.
             RequestError: see `errors`.
         """
-        body = {"text": text}
+        body = one_text("text", text)
         return await self._one_as(GoalComment, self._add_comment_operation, goal_id=id, body=body, options=options)
 
     async def list_goal_tasks(self, id: Key, /, **options: Unpack[CallOptions]) -> tuple[Task, ...]:
@@ -232,13 +222,11 @@ class CarePlans(SingleMixin[CarePlan]):
 
     @overload
     async def add_goal_task(
-        self, id: Key, record: Task | Mapping[str, Any], /, **options: Unpack[CallOptions]
+        self, id: Key, record: Body[Task], /, **options: Unpack[CallOptions]
     ) -> tuple[Task, ...]: ...
     @overload
     async def add_goal_task(self, id: Key, /, **fields: Unpack[NewGoalTask]) -> tuple[Task, ...]: ...
-    async def add_goal_task(
-        self, id: Key, record: Task | Mapping[str, Any] | None = None, /, **fields: Any
-    ) -> tuple[Task, ...]:
+    async def add_goal_task(self, id: Key, record: Body[Task] | None = None, /, **fields: Any) -> tuple[Task, ...]:
         """Add a task to a goal: ``POST .../care-plan/goals/{goal_id}/tasks``.
 
         The documentation disagrees with itself: GET in the request line, POST in the code; an object or a list.

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
+from urllib.parse import unquote
 
+from welkin_async.errors import InvalidInputError
 from welkin_async.models.cdts import CdtBulkRow, CdtRecord
-from welkin_async.paging import NESTED_SPRING, Pager
-from welkin_async.record import decode_error, records_of
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    DeleteMixin,
-    GetMixin,
-    Key,
-    ListMixin,
-    OwnFieldsMixin,
-    SortedQuery,
-    wire_names,
-)
+from welkin_async.models.formations import CdtFormation
+from welkin_async.models.typed_cdts import CdtFields, TypedCdt
+from welkin_async.pagination.pager import NESTED_SPRING, Pager
+from welkin_async.resources._base.arguments import UNSET, given, mapping
+from welkin_async.resources._base.mixins import DeleteMixin, GetMixin, OwnFieldsMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, Scope, SortedQuery
+from welkin_async.wire.records import decode_error, records_of
+from welkin_async.wire.request import Shape
 
-__all__ = ["CREATE_CDT", "CdtQuery", "Cdts"]
+_COLLECTION = Path("cdts", "/{tenant}/{instance}/patients/{patient_id}/cdts/{cdt_name}")
+_ONE = _COLLECTION / "{record_id}"
 
-_COLLECTION = "/{tenant}/{instance}/patients/{patient_id}/cdts/{cdt_name}"
-_ONE = _COLLECTION + "/{record_id}"
+CREATE_CDT = _COLLECTION.post("create")
 
-CREATE_CDT = Operation("cdts.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE)
+C = TypeVar("C", bound=CdtRecord)
+T = TypeVar("T", bound=TypedCdt)
 
 
 class CdtQuery(SortedQuery, total=False):
@@ -45,26 +44,36 @@ class CdtQuery(SortedQuery, total=False):
     date_end: datetime
 
 
-class Cdts(OwnFieldsMixin[CdtRecord], GetMixin[CdtRecord], DeleteMixin[CdtRecord], ListMixin[CdtRecord]):
-    """A patient's records of one CDT: ``welkin.patient(id).cdts(name)``.
+class BaseCdts(GetMixin[C], DeleteMixin[C]):
+    """What records of a CDT can do, whether their fields are typed or not.
 
-    ``create`` is ``POST .../patients/{patient_id}/cdts/{cdt_name}`` (recorded, 201), ``get``, ``update`` and ``delete``
-    are GET, PATCH and DELETE of ``.../cdts/{cdt_name}/{record_id}`` (recorded; delete answers 200 with no body).
-
-    The fields are the customer's own, so they are always given as a mapping and never renamed; ``external_id`` and
-    ``external_guid`` can be written too. The server drops unknown ones without an error (recorded), so compare what
-    comes back where a misspelt name would matter.
+    Args:
+        scope: Where they are.
+        record: The class of the records, where it is another than the resource's own.
     """
 
-    _record = CdtRecord
+    def __init__(self, scope: Scope, record: type[C] | None = None) -> None:
+        super().__init__(scope)
+        if record is not None:
+            self._record = record
+
     _create_operation = CREATE_CDT
-    _get_operation = Operation("cdts.get", "GET", _ONE)
-    _update_operation = Operation("cdts.update", "PATCH", _ONE)
-    _delete_operation = Operation("cdts.delete", "DELETE", _ONE, answer=Shape.NOTHING)
-    _bulk_update_operation = Operation("cdts.bulk_update", "PATCH", _COLLECTION, answer=Shape.OBJECT)
-    _list_operation = Operation("cdts.list", "GET", _COLLECTION, answer=Shape.OBJECT)
-    _list_style = NESTED_SPRING
-    _list_query = wire_names(CdtQuery)
+    _get_operation = _ONE.get("get")
+    _update_operation = _ONE.patch("update")
+    _delete_operation = _ONE.delete("delete")
+    _bulk_update_operation = _COLLECTION.patch("bulk_update", Shape.OBJECT)
+    _listing = _COLLECTION.pages("list", NESTED_SPRING, CdtQuery)
+
+    async def _check(self, fields: Mapping[str, Any], *, partial: bool = False) -> None:
+        checks = self._scope.checks
+        if checks is not None:
+            await checks.judge(unquote(self._scope.params["cdt_name"]), fields, self._formation, partial=partial)
+
+    async def _formation(self) -> CdtFormation:
+        from welkin_async.resources.formations import Formations
+
+        scope = self._scope.in_passing()
+        return await Formations(scope.within(version="current")).cdts.get(unquote(scope.params["cdt_name"]))
 
     async def bulk_update(
         self, changes: Mapping[Key, Mapping[str, Any]], /, **options: Unpack[CallOptions]
@@ -85,6 +94,8 @@ class Cdts(OwnFieldsMixin[CdtRecord], GetMixin[CdtRecord], DeleteMixin[CdtRecord
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
+        for fields in changes.values():
+            await self._check(mapping(fields), partial=True)
         rows = [{"id": str(id), "jsonBody": fields} for id, fields in changes.items()]
         answer = await self._scope.send(self._bulk_update_operation, body={"rows": rows}, options=options)
         found = answer.data.get("rows")
@@ -92,13 +103,75 @@ class Cdts(OwnFieldsMixin[CdtRecord], GetMixin[CdtRecord], DeleteMixin[CdtRecord
             raise decode_error("rows is not an array", answer)
         return records_of(CdtBulkRow, found, answer)
 
-    def list(self, **query: Unpack[CdtQuery]) -> Pager[CdtRecord]:
+    def list(  # keywords of CdtQuery
+        self,
+        *,
+        fields: Sequence[str] = UNSET,
+        filters: Mapping[str, str | int | float | bool | Sequence[str | int | float | bool]] = UNSET,
+        date_start: datetime = UNSET,
+        date_end: datetime = UNSET,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[C]:
         """List the patient's records: ``GET .../patients/{patient_id}/cdts/{cdt_name}`` (recorded).
 
-        Args:
-            query: See `CdtQuery`.
+        The keywords are those of `CdtQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(CdtQuery, locals())
+        return self._list(keywords)
+
+
+class Cdts(BaseCdts[CdtRecord], OwnFieldsMixin[CdtRecord]):
+    """A patient's records of one CDT: ``welkin.patient(id).cdts(name)``.
+
+    ``create`` is ``POST .../patients/{patient_id}/cdts/{cdt_name}`` (recorded, 201), ``get``, ``update`` and ``delete``
+    are GET, PATCH and DELETE of ``.../cdts/{cdt_name}/{record_id}`` (recorded; delete answers 200 with no body).
+
+    The fields are the customer's own, so they are always given as a mapping and never renamed; ``external_id`` and
+    ``external_guid`` can be written too. The server drops unknown ones without an error (recorded), so they are held
+    against the CDT's formation first; see `Welkin`, ``check``.
+    """
+
+
+class TypedCdts(BaseCdts[T]):
+    """A patient's records of one CDT whose fields are typed: ``welkin.patient(id).cdts(Medication)``.
+
+    The same operations as of `Cdts`. The class that is generated beside `Medication` declares ``create`` and ``update``
+    with its fields.
+    """
+
+    async def _create_typed(self, kind: type[CdtFields], record: CdtFields | None, keywords: Mapping[str, Any]) -> T:
+        """Create a record from fields, or from keywords among which are the call's options."""
+        fields, options = _fields_and_options(kind, record, keywords)
+        await self._check(fields)
+        return await self._create(fields, options)
+
+    async def _update_typed(
+        self, kind: type[CdtFields], id: Key, changes: CdtFields | None, keywords: Mapping[str, Any]
+    ) -> T:
+        """Change a record by fields, or by keywords among which are the call's options."""
+        fields, options = _fields_and_options(kind, changes, keywords)
+        await self._check(fields, partial=True)
+        return await self._update(id, fields, options)
+
+
+def _fields_and_options(
+    kind: type[CdtFields], fields: CdtFields | None, keywords: Mapping[str, Any]
+) -> tuple[CdtFields, dict[str, Any]]:
+    options = {name: value for name, value in keywords.items() if name in CallOptions.__optional_keys__}
+    own = {name: value for name, value in keywords.items() if name not in options}
+    if fields is None:
+        return kind(**own), options
+    if own:
+        raise TypeError("give the fields as a record, or as keywords, not both")
+    if not isinstance(fields, kind):
+        raise InvalidInputError(f"fields are given as a {kind.__qualname__}, not as {type(fields).__name__}")
+    return fields, options

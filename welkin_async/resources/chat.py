@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from welkin_async.models.messages import ChatMessage, ChatSearchHit
-from welkin_async.paging import TokenPager
-from welkin_async.request import Answer, Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, Resource, T, split_query, wire_names
+from welkin_async.pagination.pager import TokenPager
+from welkin_async.resources._base.arguments import UNSET, OneText, given, one_text, split_query
+from welkin_async.resources._base.mixins import Resource, T
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions
+from welkin_async.wire.request import Answer, Operation, Shape
 
-__all__ = ["Chat", "ChatQuery", "ChatSearchQuery"]
-
-_CHAT = "/{tenant}/{instance}/patients/{patient_id}/chat"
+_CHAT = Path("chat", "/{tenant}/{instance}/patients/{patient_id}/chat")
 
 
 class ChatQuery(CallOptions, total=False):
@@ -23,7 +24,7 @@ class ChatQuery(CallOptions, total=False):
         include_archived: Whether archived messages are listed too; it goes with every page.
         page_size: Messages per page.
         page_token: Where to read on: ``page.cursor``, or a token of a search hit. Excludes ``page_size``.
-        limit: Messages to be had in all; all by default.
+        limit: How many messages at most; all by default.
     """
 
     include_archived: bool
@@ -39,7 +40,7 @@ class ChatSearchQuery(CallOptions, total=False):
         page_size: Hits per page.
         content_page_size: The page size that the tokens of a hit carry.
         include_archived: Whether archived messages are searched too.
-        limit: Hits to be had in all; all by default.
+        limit: How many hits at most; all by default.
     """
 
     page_size: int
@@ -48,32 +49,29 @@ class ChatSearchQuery(CallOptions, total=False):
     limit: int
 
 
+class _Searched(ChatSearchQuery, total=False):
+    query: str
+
+
 class Chat(Resource[ChatMessage]):
     """A patient's chat: ``welkin.patient(id).chat``.
 
     Its pages are not numbered: each holds the token of the next, which is sent in place of a page size.
     """
 
-    _record = ChatMessage
-    _send_operation = Operation(
-        "chat.send_inbound", "POST", _CHAT + "/inbound", repeat=Repeat.UNSAFE, answer=Shape.OBJECT
-    )
-    _list_operation = Operation("chat.list", "GET", _CHAT, answer=Shape.OBJECT)
-    _search_operation = Operation("chat.search", "GET", _CHAT + "/search", answer=Shape.OBJECT)
-    _archive_operation = Operation(
-        "chat.archive", "POST", _CHAT + "/archive", repeat=Repeat.UNSAFE, answer=Shape.NOTHING
-    )
-    _restore_operation = Operation(
-        "chat.restore", "POST", _CHAT + "/restore", repeat=Repeat.UNSAFE, answer=Shape.NOTHING
-    )
+    _send_operation = (_CHAT / "inbound").post("send_inbound", Shape.OBJECT)
+    _list_operation = _CHAT.get("list", Shape.OBJECT)
+    _search_operation = (_CHAT / "search").get("search", Shape.OBJECT)
+    _archive_operation = (_CHAT / "archive").post("archive", Shape.NOTHING)
+    _restore_operation = (_CHAT / "restore").post("restore", Shape.NOTHING)
 
-    async def send_inbound(self, message: str, /, **options: Unpack[CallOptions]) -> ChatMessage:
+    async def send_inbound(self, message: OneText, /, **options: Unpack[CallOptions]) -> ChatMessage:
         """Write to the care team as the patient: ``POST .../chat/inbound`` (recorded, 200).
 
         No source shows a way to write to the patient.
 
         Args:
-            message: The text.
+            message: The text; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -83,15 +81,23 @@ class Chat(Resource[ChatMessage]):
             OutcomeUnknownError: it may have been sent; look before repeating.
             RequestError: see `errors`.
         """
-        return await self._one(self._send_operation, body={"message": message}, options=options)
+        return await self._one(self._send_operation, body=one_text("message", message), options=options)
 
-    def list(self, **query: Unpack[ChatQuery]) -> TokenPager[ChatMessage]:
+    def list(  # keywords of ChatQuery
+        self,
+        *,
+        include_archived: bool = UNSET,
+        page_size: int = UNSET,
+        page_token: str | None = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> TokenPager[ChatMessage]:
         """List the messages, newest first: ``GET .../patients/{patient_id}/chat`` (recorded).
 
         Times are cut to the second here, and kept to the millisecond by `search` (recorded).
 
-        Args:
-            query: See `ChatQuery`.
+        The keywords are those of `ChatQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
@@ -99,21 +105,34 @@ class Chat(Resource[ChatMessage]):
         Raises:
             InvalidInputError: page size and token together.
         """
+        keywords = given(ChatQuery, locals())
         beside_token = frozenset({"includeArchived"})
-        return self._followed(ChatMessage, self._list_operation, query, wire_names(ChatQuery), beside_token)
+        return self._followed(ChatMessage, self._list_operation, keywords, ChatQuery, beside_token)
 
-    def search(self, query: str, /, **options: Unpack[ChatSearchQuery]) -> TokenPager[ChatSearchHit]:
+    def search(  # keywords of ChatSearchQuery  # noqa: D417
+        self,
+        query: str,
+        /,
+        *,
+        page_size: int = UNSET,
+        content_page_size: int = UNSET,
+        include_archived: bool = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> TokenPager[ChatSearchHit]:
         """Search the messages: ``GET .../chat/search`` (recorded).
+
+        The keywords are those of `ChatSearchQuery`.
 
         Args:
             query: The text.
-            options: See `ChatSearchQuery`.
 
         Returns:
             A pager of hits. A hit's ``meta`` holds tokens for `list`, to read on around the message.
         """
-        names = wire_names(ChatSearchQuery, "query")
-        return self._followed(ChatSearchHit, self._search_operation, {**options, "query": query}, names)
+        keywords = given(ChatSearchQuery, locals())
+        return self._followed(ChatSearchHit, self._search_operation, {**keywords, "query": query}, _Searched)
 
     async def archive(self, *, archive_date: datetime, **options: Unpack[CallOptions]) -> Answer:
         """Archive messages: ``POST .../chat/archive`` (documented).
@@ -152,10 +171,10 @@ class Chat(Resource[ChatMessage]):
         record: type[T],
         operation: Operation,
         query: Mapping[str, Any],
-        names: Mapping[str, str],
+        typed: type,
         beside_token: frozenset[str] = frozenset(),
     ) -> TokenPager[T]:
-        wire, options = split_query(query, names)
+        wire, options = split_query(query, typed)
         limit = options.pop("limit", None)
 
         async def fetch(asked: Mapping[str, Any]) -> Answer:

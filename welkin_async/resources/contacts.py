@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Unpack, overload
 
 from welkin_async.models.contacts import Contact
-from welkin_async.paging import ANY_STYLE, Pager
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    CreateMixin,
-    GetMixin,
-    Key,
-    ListMixin,
-    PageQuery,
-    UpdateMixin,
-    wire_names,
-)
+from welkin_async.pagination.pager import ANY_STYLE, Pager
+from welkin_async.resources._base.arguments import UNSET, Body, given
+from welkin_async.resources._base.mixins import GetMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, PageQuery
+from welkin_async.wire.request import Shape
 
-__all__ = ["Contacts", "NewContact"]
-
-_COLLECTION = "/{tenant}/{instance}/patients/{patient_id}/contacts"
-_ONE = _COLLECTION + "/{contact_id}"
+_COLLECTION = Path("contacts", "/{tenant}/{instance}/patients/{patient_id}/contacts")
+_ONE = _COLLECTION / "{contact_id}"
 
 
 class NewContact(CallOptions, total=False):
@@ -41,7 +32,7 @@ class NewContact(CallOptions, total=False):
     pdt_record_id: Key | None
 
 
-class Contacts(CreateMixin[Contact], GetMixin[Contact], UpdateMixin[Contact], ListMixin[Contact]):
+class Contacts(GetMixin[Contact]):
     """A patient's contacts: ``welkin.patient(id).contacts``.
 
     Unconfirmed: the release notes say that contacts exist, a copy of the vendor's collection shows their fields, and
@@ -49,32 +40,38 @@ class Contacts(CreateMixin[Contact], GetMixin[Contact], UpdateMixin[Contact], Li
     is no delete; a contact is put out of use with ``active=False``.
     """
 
-    _record = Contact
-    _list_operation = Operation("contacts.list", "GET", _COLLECTION, answer=Shape.OBJECT)
-    _list_style = ANY_STYLE
-    _list_query = wire_names(PageQuery)
-    _get_operation = Operation("contacts.get", "GET", _ONE, answer=Shape.OBJECT)
-    _create_operation = Operation("contacts.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE, answer=Shape.OBJECT)
-    _update_operation = Operation("contacts.update", "PATCH", _ONE, answer=Shape.OBJECT)
+    _listing = _COLLECTION.pages("list", ANY_STYLE, PageQuery)
+    _get_operation = _ONE.get("get", Shape.OBJECT)
+    _create_operation = _COLLECTION.post("create", Shape.OBJECT)
+    _update_operation = _ONE.patch("update", Shape.OBJECT)
 
-    def list(self, **query: Unpack[PageQuery]) -> Pager[Contact]:
+    def list(  # keywords of PageQuery
+        self,
+        *,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[Contact]:
         """List the patient's contacts: ``GET .../patients/{patient_id}/contacts`` (unconfirmed).
 
-        Args:
-            query: See `PageQuery`.
+        The keywords are those of `PageQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated. How the answer states its pages is not
             documented: any of the documented styles is read, and where none is stated the walk is a `PagingError`;
             `Welkin.request` then gives the answer as it is.
         """
-        return self._list(query)
+        keywords = given(PageQuery, locals())
+        return self._list(keywords)
 
     @overload
-    async def create(self, record: Contact | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> Contact: ...
+    async def create(self, record: Body[Contact], /, **options: Unpack[CallOptions]) -> Contact: ...
     @overload
     async def create(self, /, **fields: Unpack[NewContact]) -> Contact: ...
-    async def create(self, record: Contact | Mapping[str, Any] | None = None, /, **fields: Any) -> Contact:
+    async def create(self, record: Body[Contact] | None = None, /, **fields: Any) -> Contact:
         """Create a contact: ``POST .../patients/{patient_id}/contacts`` (unconfirmed).
 
         The documentation of 2026 has firstName, lastName and relationship in place of name and relation: give a
@@ -95,12 +92,10 @@ class Contacts(CreateMixin[Contact], GetMixin[Contact], UpdateMixin[Contact], Li
         return await self._create(record, fields)
 
     @overload
-    async def update(
-        self, id: Key, record: Contact | Mapping[str, Any], /, **options: Unpack[CallOptions]
-    ) -> Contact: ...
+    async def update(self, id: Key, record: Body[Contact], /, **options: Unpack[CallOptions]) -> Contact: ...
     @overload
     async def update(self, id: Key, /, **fields: Unpack[NewContact]) -> Contact: ...
-    async def update(self, id: Key, record: Contact | Mapping[str, Any] | None = None, /, **fields: Any) -> Contact:
+    async def update(self, id: Key, record: Body[Contact] | None = None, /, **fields: Any) -> Contact:
         """Change a contact: ``PATCH .../patients/{patient_id}/contacts/{contact_id}`` (unconfirmed).
 
         Args:

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, Unpack
 
 from welkin_async.models.dictionaries import Dictionary, DictionaryRecord
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, Key, Resource
+from welkin_async.resources._base.mixins import Resource
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key
+from welkin_async.wire.request import Repeat, Shape
 
-__all__ = ["Dictionaries"]
-
-_DICTIONARY = "/{tenant}/{instance}/dictionaries/{dictionary_name}"
-_RECORD = _DICTIONARY + "/{record_id}"
+_DICTIONARY = Path("dictionaries", "/{tenant}/{instance}/dictionaries/{dictionary_name}")
+_RECORD = _DICTIONARY / "{record_id}"
 
 
 class Dictionaries(Resource[DictionaryRecord]):
@@ -23,17 +23,12 @@ class Dictionaries(Resource[DictionaryRecord]):
     can be filled, not redefined.
     """
 
-    _record = DictionaryRecord
-    _list_operation = Operation("dictionaries.list_records", "GET", _DICTIONARY, answer=Shape.OBJECT)
-    _get_operation = Operation("dictionaries.get_record", "GET", _RECORD, answer=Shape.OBJECT)
-    _add_operation = Operation(
-        "dictionaries.add_records", "POST", _DICTIONARY, repeat=Repeat.UNSAFE, answer=Shape.OBJECT
-    )
-    _replace_operation = Operation(
-        "dictionaries.replace_records", "PUT", _DICTIONARY, repeat=Repeat.REPLACE_ALL, answer=Shape.OBJECT
-    )
-    _update_operation = Operation("dictionaries.update_record", "PUT", _RECORD, answer=Shape.OBJECT)
-    _delete_operation = Operation("dictionaries.delete_record", "DELETE", _RECORD, answer=Shape.ANY)
+    _list_operation = _DICTIONARY.get("list_records", Shape.OBJECT)
+    _get_operation = _RECORD.get("get_record", Shape.OBJECT)
+    _add_operation = _DICTIONARY.post("add_records", Shape.OBJECT)
+    _replace_operation = _DICTIONARY.put("replace_records", Shape.OBJECT, repeat=Repeat.REPLACE_ALL)
+    _update_operation = _RECORD.put("update_record", Shape.OBJECT)
+    _delete_operation = _RECORD.delete("delete_record", Shape.ANY)
 
     async def list_records(
         self,

@@ -7,30 +7,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from welkin_async.models.documents import DocumentFile, DocumentSummary, DocumentTypeRecord
-from welkin_async.paging import NESTED_SPRING, Pager
-from welkin_async.record import records_of
-from welkin_async.request import Answer, Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    DeleteMixin,
-    GetMixin,
-    Key,
-    ListMixin,
-    PageQuery,
-    Resource,
-    SingleMixin,
-    mapping,
-    wire_names,
-)
+from welkin_async.pagination.pager import NESTED_SPRING, Pager
+from welkin_async.resources._base.arguments import UNSET, OneText, given, mapping, one_text
+from welkin_async.resources._base.mixins import DeleteMixin, GetMixin, Resource, SingleMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, PageQuery
+from welkin_async.wire.records import records_of
+from welkin_async.wire.request import Answer, Shape
 
 if TYPE_CHECKING:
-    from welkin_async.chunks import ChunkStream
-    from welkin_async.files import Downloaded, FileSource
+    from welkin_async.http.download import ChunkStream
+    from welkin_async.http.multipart import Downloaded, FileSource
 
-__all__ = ["DocumentFiles", "DocumentQuery", "DocumentTypeRecords", "Documents"]
-
-_COLLECTION = "/{tenant}/{instance}/patients/{patient_id}/document-summary"
-_ONE = _COLLECTION + "/{summary_id}"
+_COLLECTION = Path("documents", "/{tenant}/{instance}/patients/{patient_id}/document-summary")
+_ONE = _COLLECTION / "{summary_id}"
 
 
 class DocumentQuery(PageQuery, total=False):
@@ -43,37 +33,44 @@ class DocumentQuery(PageQuery, total=False):
     source_id: Key
 
 
-class Documents(GetMixin[DocumentSummary], DeleteMixin[DocumentSummary], ListMixin[DocumentSummary]):
+class Documents(GetMixin[DocumentSummary], DeleteMixin[DocumentSummary]):
     """A patient's documents: ``welkin.patient(id).documents``, at ``.../document-summary[/{summary_id}]``.
 
     The files of one are at ``welkin.patient(id).document(summary_id).files``.
     """
 
-    _record = DocumentSummary
-    _list_operation = Operation("documents.list", "GET", _COLLECTION, answer=Shape.OBJECT)
-    _list_style = NESTED_SPRING
-    _list_query = wire_names(DocumentQuery)
-    _get_operation = Operation("documents.get", "GET", _ONE)
-    _create_operation = Operation("documents.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE)
-    _update_operation = Operation("documents.update", "PUT", _ONE)
-    _delete_operation = Operation("documents.delete", "DELETE", _ONE, answer=Shape.NOTHING)
+    _listing = _COLLECTION.pages("list", NESTED_SPRING, DocumentQuery)
+    _get_operation = _ONE.get("get")
+    _create_operation = _COLLECTION.post("create")
+    _update_operation = _ONE.put("update")
+    _delete_operation = _ONE.delete("delete")
 
-    def list(self, **query: Unpack[DocumentQuery]) -> Pager[DocumentSummary]:
+    def list(  # keywords of DocumentQuery
+        self,
+        *,
+        source_id: Key = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[DocumentSummary]:
         """List the patient's documents: ``GET .../patients/{patient_id}/document-summary`` (recorded).
 
-        Args:
-            query: See `DocumentQuery`.
+        The keywords are those of `DocumentQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(DocumentQuery, locals())
+        return self._list(keywords)
 
-    async def create(self, type: str, /, **options: Unpack[CallOptions]) -> DocumentSummary:
+    async def create(self, type: OneText, /, **options: Unpack[CallOptions]) -> DocumentSummary:
         """Create a document without files: ``POST .../document-summary`` (recorded, 201).
 
         Args:
-            type: The document type's name, such as ``doc-type-others``.
+            type: The document type's name, such as ``doc-type-others``; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -83,7 +80,7 @@ class Documents(GetMixin[DocumentSummary], DeleteMixin[DocumentSummary], ListMix
             OutcomeUnknownError: it may have been created; list the documents before repeating.
             RequestError: see `errors`.
         """
-        return await self._one(self._create_operation, body={"type": type}, options=options)
+        return await self._one(self._create_operation, body=one_text("type", type), options=options)
 
     async def update(self, id: Key, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> DocumentSummary:
         """Change a document: ``PUT .../document-summary/{summary_id}`` (documented).
@@ -109,11 +106,8 @@ class DocumentFiles(Resource[DocumentFile]):
     They pass from and to disk in pieces; memory stays bounded whatever their size.
     """
 
-    _record = DocumentFile
-    _upload_operation = Operation(
-        "documents.upload_files", "POST", _ONE + "/files", repeat=Repeat.UNSAFE, answer=Shape.ARRAY
-    )
-    _download_operation = Operation("documents.download_file", "GET", _ONE + "/files/{file_id}", answer=Shape.BYTES)
+    _upload_operation = (_ONE / "files").post("upload_files", Shape.ARRAY)
+    _download_operation = (_ONE / "files/{file_id}").get("download_file", Shape.BYTES)
 
     async def upload(self, *files: FileSource, **options: Unpack[CallOptions]) -> tuple[DocumentFile, ...]:
         """Upload files: ``POST .../document-summary/{summary_id}/files`` (documented, multipart, 201).
@@ -135,14 +129,20 @@ class DocumentFiles(Resource[DocumentFile]):
             InvalidInputError: no file, or a name that cannot be sent; nothing was.
             OSError: a file cannot be read. What was sent of it is not a whole upload.
         """
-        from welkin_async.files import Multipart
+        from welkin_async.http.multipart import Multipart
 
-        multipart = await Multipart.of(files, "files")
+        multipart = await Multipart.build(files, "files")
         answer = await self._scope.transfer(self._upload_operation, multipart, options=options)
         return records_of(DocumentFile, answer.data, answer)
 
     async def download(
-        self, file_id: Key, path: str | os.PathLike[str], /, **options: Unpack[CallOptions]
+        self,
+        file_id: Key,
+        path: str | os.PathLike[str],
+        /,
+        *,
+        max_size: int | None = None,
+        **options: Unpack[CallOptions],
     ) -> Downloaded:
         """Download a file to disk: ``GET .../document-summary/{summary_id}/files/{file_id}`` (recorded).
 
@@ -152,6 +152,7 @@ class DocumentFiles(Resource[DocumentFile]):
         Args:
             file_id: The file's id.
             path: Where it is to be; the directory must exist.
+            max_size: Bytes the file may have; a larger one is given up at once. None for no bound.
             options: See `CallOptions`.
 
         Returns:
@@ -162,13 +163,13 @@ class DocumentFiles(Resource[DocumentFile]):
             RequestError: see `errors`.
             OSError: it cannot be written.
         """
-        from welkin_async.files import Downloaded, ToPath
+        from welkin_async.http.multipart import Downloaded, ToPath
 
-        target = ToPath(path)
+        target = ToPath(path, max_size)
         await self._scope.transfer(self._download_operation, target, file_id=file_id, options=options)
         return Downloaded(target.path, target.received, target.content_type)
 
-    def stream(self, file_id: Key, /, **options: Unpack[CallOptions]) -> ChunkStream:
+    def stream(self, file_id: Key, /, *, max_size: int | None = None, **options: Unpack[CallOptions]) -> ChunkStream:
         """Read a file as it comes in: ``GET .../document-summary/{summary_id}/files/{file_id}`` (recorded).
 
         ::
@@ -178,16 +179,17 @@ class DocumentFiles(Resource[DocumentFile]):
 
         Args:
             file_id: The file's id.
+            max_size: Bytes the file may have; one that is larger breaks off there. None for no bound.
             options: See `CallOptions`.
 
         Returns:
             A stream to be entered; nothing is sent before. Errors are raised on entering, and where the file breaks off
             in the middle, by the iteration.
         """
-        from welkin_async.chunks import ChunkStream
+        from welkin_async.http.download import ChunkStream
 
         request = self._scope.request(self._download_operation, file_id=file_id, options=options)
-        return ChunkStream(request, self._scope.sender().send)
+        return ChunkStream(request, self._scope.sender().send, max_size)
 
 
 class DocumentTypeRecords(SingleMixin[DocumentTypeRecord]):
@@ -197,12 +199,11 @@ class DocumentTypeRecords(SingleMixin[DocumentTypeRecord]):
     reads. The fields are the customer's own: always a mapping, never renamed.
     """
 
-    _record = DocumentTypeRecord
-    _path = _ONE + "/{document_type_name}"
-    _get_operation = Operation("documents.get_type_record", "GET", _path)
-    _create_operation = Operation("documents.create_type_record", "POST", _path, repeat=Repeat.UNSAFE)
-    _update_operation = Operation("documents.update_type_record", "PUT", _path)
-    _delete_operation = Operation("documents.delete_type_record", "DELETE", _path, answer=Shape.NOTHING)
+    _path = _ONE / "{document_type_name}"
+    _get_operation = _path.get("get_type_record")
+    _create_operation = _path.post("create_type_record")
+    _update_operation = _path.put("update_type_record")
+    _delete_operation = _path.delete("delete_type_record")
 
     async def create(self, fields: Mapping[str, Any], /, **options: Unpack[CallOptions]) -> DocumentTypeRecord:
         """Create the record: ``POST .../{document_type_name}`` (201).

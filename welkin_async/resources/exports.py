@@ -7,13 +7,13 @@ from datetime import datetime
 from importlib import import_module
 from typing import Literal, Unpack
 
-from welkin_async.paging import CursorPager
-from welkin_async.record import Record
-from welkin_async.request import Answer, Operation, Shape
-from welkin_async.resources._base import CallOptions, R, Resource, Scope
-from welkin_async.times import format_datetime
-
-__all__ = ["CdtExportName", "Export", "ExportName", "record_of"]
+from welkin_async.pagination.pager import CursorPager
+from welkin_async.resources._base.mixins import R, Resource
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Scope
+from welkin_async.wire.dates import format_datetime
+from welkin_async.wire.records import Record
+from welkin_async.wire.request import Answer, Shape
 
 CdtExportName = Literal["CDT_RECORD", "PDT_RECORD"]
 ExportName = Literal[
@@ -73,9 +73,7 @@ class Export(Resource[R]):
         record: The class of its records.
     """
 
-    _list_operation = Operation(
-        "exports.list", "GET", "/{tenant}/{instance}/export/{resource_name}", answer=Shape.OBJECT
-    )
+    _list_operation = Path("exports", "/{tenant}/{instance}/export/{resource_name}").get("list", Shape.OBJECT)
 
     def __init__(self, scope: Scope, record: type[R]) -> None:
         super().__init__(scope)
@@ -103,7 +101,7 @@ class Export(Resource[R]):
         Args:
             start: A moment to begin at, an aware datetime; or a cursor.
             page_size: Records per page; other clients use 20 and 1000.
-            limit: Records to be had in all; all by default.
+            limit: How many records at most; all by default.
             options: See `CallOptions`.
 
         Returns:

@@ -7,9 +7,7 @@ spells the path ``formation``; recordings have ``formations``. Definitions are n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, ClassVar, Unpack
+from typing import Unpack
 
 from welkin_async.models.formations import (
     AssessmentFormation,
@@ -20,73 +18,48 @@ from welkin_async.models.formations import (
     GoalTemplate,
     ProgramFormation,
 )
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import ArrayMixin, CallOptions, DeleteMixin, GetMixin, Key, R, Scope, SingleMixin
+from welkin_async.resources._base.arguments import Body
+from welkin_async.resources._base.children import Child, Scoped
+from welkin_async.resources._base.mixins import ArrayMixin, DeleteMixin, GetMixin, R, SingleMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key
+from welkin_async.wire.request import Shape
 
-__all__ = [
-    "AssessmentFormations",
-    "CdtFormations",
-    "DictionaryFormations",
-    "DocumentTypes",
-    "EncounterDispositionFormation",
-    "EncounterTemplates",
-    "Formations",
-    "GoalTemplates",
-    "PdtFormations",
-    "ProgramFormations",
-]
-
-_VERSION = "/{tenant}/{instance}/formations/{version}/"
-_DRAFT = "/{tenant}/{instance}/formations/draft/"
-
-
-def _read(section: str, kind: str, name: str, shape: Shape = Shape.RECORD) -> dict[str, Operation]:
-    """Declare the two reads of a kind of definition.
-
-    Args:
-        section: The kind in the API's catalogue.
-        kind: The kind in the path.
-        name: The path parameter that names one.
-        shape: What a readable answer is: some kinds have an id, others a name alone.
-    """
-    return {
-        "list": Operation(f"{section}.list", "GET", _VERSION + kind, answer=Shape.ARRAY),
-        "get": Operation(f"{section}.get", "GET", f"{_VERSION}{kind}/{{{name}}}", answer=shape),
-    }
-
-
-def _written(section: str, kind: str, name: str, shape: Shape = Shape.RECORD) -> dict[str, Operation]:
-    """Declare the reads and writes of a kind of definition; arguments as for `_read`."""
-    one = f"{_DRAFT}{kind}/{{{name}}}"
-    return {
-        **_read(section, kind, name, shape),
-        "create": Operation(f"{section}.create", "POST", _DRAFT + kind, repeat=Repeat.UNSAFE, answer=shape),
-        "update": Operation(f"{section}.update", "PUT", one, answer=shape),
-        "delete": Operation(f"{section}.delete", "DELETE", one, answer=Shape.NOTHING),
-    }
+_VERSION = "/{tenant}/{instance}/formations/{version}"
+_DRAFT = "/{tenant}/{instance}/formations/draft"
+_DISPOSITION = "formation_encounter_disposition"
 
 
 class _Readable(ArrayMixin[R], GetMixin[R]):
-    """Definitions that can be read; the operations are in ``_operations``."""
+    """Definitions that can be read.
 
-    _operations: ClassVar[Mapping[str, Operation]]
+    Args of a subclass:
+        kind: The kind in the path, and with underscores in the catalogue.
+        key: The path parameter that names one.
+        answer: What a readable answer is: some kinds have an id, others a name alone.
+    """
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, kind: str | None = None, key: str = "", answer: Shape = Shape.RECORD) -> None:
         super().__init_subclass__()
-        operations: Mapping[str, Operation] = cls.__dict__.get("_operations", {})
-        if operations:
-            cls._get_operation, cls._list_operation = operations["get"], operations["list"]
+        if kind is not None:
+            collection = Path(f"formation_{kind.replace('-', '_')}", f"{_VERSION}/{kind}")
+            cls._list_operation = collection.get("list", Shape.ARRAY)
+            cls._get_operation = (collection / f"{{{key}}}").get("get", answer)
 
 
 class _Writable(_Readable[R], DeleteMixin[R]):
-    """Definitions whose draft can be written (documented, not recorded)."""
+    """Definitions whose draft can be written (documented, not recorded); arguments of a subclass as above."""
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "_operations" in cls.__dict__:
-            cls._delete_operation = cls._operations["delete"]
+    def __init_subclass__(cls, kind: str | None = None, key: str = "", answer: Shape = Shape.RECORD) -> None:
+        super().__init_subclass__(kind, key, answer)
+        if kind is not None:
+            collection = Path(f"formation_{kind.replace('-', '_')}", f"{_DRAFT}/{kind}")
+            one = collection / f"{{{key}}}"
+            cls._create_operation = collection.post("create", answer)
+            cls._update_operation = one.put("update", answer)
+            cls._delete_operation = one.delete("delete")
 
-    async def create(self, definition: R | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> R:
+    async def create(self, definition: Body[R], /, **options: Unpack[CallOptions]) -> R:
         """Create a definition in the draft: ``POST`` on the draft's collection.
 
         Args:
@@ -101,9 +74,9 @@ class _Writable(_Readable[R], DeleteMixin[R]):
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        return await self._one(self._operations["create"], body=definition, options=options)
+        return await self._create(definition, options)
 
-    async def update(self, name: Key, definition: R | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> R:
+    async def update(self, name: Key, definition: Body[R], /, **options: Unpack[CallOptions]) -> R:
         """Replace a definition in the draft: ``PUT`` on the draft, with the definition's name.
 
         Args:
@@ -119,37 +92,28 @@ class _Writable(_Readable[R], DeleteMixin[R]):
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        operation = self._operations["update"]
-        return await self._one(operation, body=definition, options=options, **{operation.parameters[-1]: name})
+        return await self._update(name, definition, options)
 
 
-class CdtFormations(_Readable[CdtFormation]):
+class CdtFormations(_Readable[CdtFormation], kind="cdts", key="cdt_name"):
     """Definitions of custom data types: ``GET .../formations/{version}/cdts[/{cdt_name}]`` (recorded)."""
 
-    _record = CdtFormation
-    _operations = _read("formation_cdts", "cdts", "cdt_name")
 
-
-class PdtFormations(_Readable[CdtFormation]):
+class PdtFormations(_Readable[CdtFormation], kind="pdts", key="pdt_name"):
     """Definitions of profile data types: ``GET .../formations/{version}/pdts[/{pdt_name}]``.
 
     Unconfirmed: the path is from the documentation of 2026 alone, which recordings contradict in other places; the
     release notes confirm that profiles exist.
     """
 
-    _record = CdtFormation
-    _operations = _read("formation_pdts", "pdts", "pdt_name")
 
-
-class AssessmentFormations(_Writable[AssessmentFormation]):
+class AssessmentFormations(_Writable[AssessmentFormation], kind="assessments", key="assessment_name"):
     """Definitions of assessments: ``.../formations/{version}/assessments[/{assessment_name}]``.
 
     Reads are recorded, writes documented. An update cannot change the name.
     """
 
-    _record = AssessmentFormation
-    _operations = _written("formation_assessments", "assessments", "assessment_name")
-    _cdt_operation = Operation("formation_assessments.get_cdt", "GET", _VERSION + "assessments/cdt/{cdt_name}")
+    _cdt_operation = Path("formation_assessments", f"{_VERSION}/assessments/cdt/{{cdt_name}}").get("get_cdt")
 
     async def get_cdt(self, cdt_name: Key, /, **options: Unpack[CallOptions]) -> CdtFormation:
         """Read an assessment's data type: ``GET .../{version}/assessments/cdt/{cdt_name}`` (documented).
@@ -165,51 +129,38 @@ class AssessmentFormations(_Writable[AssessmentFormation]):
         return await self._one_as(CdtFormation, self._cdt_operation, cdt_name=cdt_name, options=options)
 
 
-class DocumentTypes(_Writable[DocumentType]):
+class DocumentTypes(_Writable[DocumentType], kind="document-types", key="document_type_name"):
     """Definitions of document types: ``.../formations/{version}/document-types[/{document_type_name}]``.
 
     Reads are recorded, writes documented.
     """
 
-    _record = DocumentType
-    _operations = _written("formation_document_types", "document-types", "document_type_name")
 
-
-class EncounterTemplates(_Writable[EncounterTemplate]):
+class EncounterTemplates(_Writable[EncounterTemplate], kind="encounters", key="template_name"):
     """Definitions of encounters: ``.../formations/{version}/encounters[/{template_name}]``.
 
     Reads are recorded, writes documented.
     """
 
-    _record = EncounterTemplate
-    _operations = _written("formation_encounters", "encounters", "template_name")
 
-
-class GoalTemplates(_Readable[GoalTemplate]):
+class GoalTemplates(_Readable[GoalTemplate], kind="goal-templates", key="goal_template_name", answer=Shape.OBJECT):
     """Definitions of goals: ``GET .../formations/{version}/goal-templates[/{goal_template_name}]`` (recorded)."""
 
-    _record = GoalTemplate
-    _operations = _read("formation_goal_templates", "goal-templates", "goal_template_name", Shape.OBJECT)
 
-
-class ProgramFormations(_Writable[ProgramFormation]):
+class ProgramFormations(_Writable[ProgramFormation], kind="programs", key="program_name", answer=Shape.OBJECT):
     """Definitions of programs: ``.../formations/{version}/programs[/{program_name}]``.
 
     Reads are recorded, writes documented.
     """
 
-    _record = ProgramFormation
-    _operations = _written("formation_programs", "programs", "program_name", Shape.OBJECT)
 
-
-class DictionaryFormations(_Writable[DictionaryFormation]):
+class DictionaryFormations(
+    _Writable[DictionaryFormation], kind="dictionaries", key="dictionary_name", answer=Shape.OBJECT
+):
     """Definitions of dictionaries: ``.../formations/{version}/dictionaries[/{dictionary_name}]`` (documented).
 
     The records of a dictionary are at ``welkin.dictionary(name)``.
     """
-
-    _record = DictionaryFormation
-    _operations = _written("formation_dictionaries", "dictionaries", "dictionary_name", Shape.OBJECT)
 
 
 class EncounterDispositionFormation(SingleMixin[CdtFormation]):
@@ -218,13 +169,10 @@ class EncounterDispositionFormation(SingleMixin[CdtFormation]):
     ``get`` is recorded: an object, no list.
     """
 
-    _record = CdtFormation
-    _get_operation = Operation("formation_encounter_disposition.get", "GET", _VERSION + "encounter-disposition")
-    _update_operation = Operation("formation_encounter_disposition.update", "PUT", _DRAFT + "encounter-disposition")
+    _get_operation = Path(_DISPOSITION, f"{_VERSION}/encounter-disposition").get("get")
+    _update_operation = Path(_DISPOSITION, f"{_DRAFT}/encounter-disposition").put("update")
 
-    async def update(
-        self, definition: CdtFormation | Mapping[str, Any], /, **options: Unpack[CallOptions]
-    ) -> CdtFormation:
+    async def update(self, definition: Body[CdtFormation], /, **options: Unpack[CallOptions]) -> CdtFormation:
         """Replace the draft of the definition: ``PUT .../formations/draft/encounter-disposition`` (documented).
 
         Args:
@@ -241,57 +189,32 @@ class EncounterDispositionFormation(SingleMixin[CdtFormation]):
         return await self._one(self._update_operation, body=definition, options=options)
 
 
-class Formations:
-    """One version of the instance's definitions: ``welkin.formations(version)``.
+class Formations(Scoped):
+    """One version of the instance's definitions: ``welkin.formations(version)``."""
 
-    Args:
-        scope: Where it is.
-    """
+    cdts: Child[CdtFormations] = Child(CdtFormations)
+    """Custom data types."""
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+    pdts: Child[PdtFormations] = Child(PdtFormations)
+    """Profile data types (unconfirmed)."""
 
-    @cached_property
-    def cdts(self) -> CdtFormations:
-        """Custom data types."""
-        return CdtFormations(self._scope)
+    assessments: Child[AssessmentFormations] = Child(AssessmentFormations)
+    """Assessments."""
 
-    @cached_property
-    def pdts(self) -> PdtFormations:
-        """Profile data types (unconfirmed)."""
-        return PdtFormations(self._scope)
+    document_types: Child[DocumentTypes] = Child(DocumentTypes)
+    """Types of documents."""
 
-    @cached_property
-    def assessments(self) -> AssessmentFormations:
-        """Assessments."""
-        return AssessmentFormations(self._scope)
+    encounters: Child[EncounterTemplates] = Child(EncounterTemplates)
+    """Templates of encounters."""
 
-    @cached_property
-    def document_types(self) -> DocumentTypes:
-        """Types of documents."""
-        return DocumentTypes(self._scope)
+    encounter_disposition: Child[EncounterDispositionFormation] = Child(EncounterDispositionFormation)
+    """The disposition of encounters."""
 
-    @cached_property
-    def encounters(self) -> EncounterTemplates:
-        """Templates of encounters."""
-        return EncounterTemplates(self._scope)
+    goal_templates: Child[GoalTemplates] = Child(GoalTemplates)
+    """Templates of goals."""
 
-    @cached_property
-    def encounter_disposition(self) -> EncounterDispositionFormation:
-        """The disposition of encounters."""
-        return EncounterDispositionFormation(self._scope)
+    programs: Child[ProgramFormations] = Child(ProgramFormations)
+    """Programs."""
 
-    @cached_property
-    def goal_templates(self) -> GoalTemplates:
-        """Templates of goals."""
-        return GoalTemplates(self._scope)
-
-    @cached_property
-    def programs(self) -> ProgramFormations:
-        """Programs."""
-        return ProgramFormations(self._scope)
-
-    @cached_property
-    def dictionaries(self) -> DictionaryFormations:
-        """Dictionaries."""
-        return DictionaryFormations(self._scope)
+    dictionaries: Child[DictionaryFormations] = Child(DictionaryFormations)
+    """Dictionaries."""

@@ -1,12 +1,12 @@
-"""The way from a session to its resources: what `Welkin` inherits."""
+"""Navigation: the resources of a session, as attributes and methods that `Welkin` inherits."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from welkin_async.resources._scope import Key, Scope
-from welkin_async.resources.scopes import PatientScope, UnrecognizedScope, UserScope
+from welkin_async.resources._base.children import Child, Scoped
+from welkin_async.resources._base.scope import Key
+from welkin_async.resources.nested import PatientScope, UnrecognizedScope, UserScope
 
 if TYPE_CHECKING:
     from welkin_async.models.assessments import AssessmentRecord
@@ -27,20 +27,12 @@ if TYPE_CHECKING:
     from welkin_async.resources.tasks import Tasks
     from welkin_async.resources.users import Users
 
-__all__ = ["Navigation"]
 
-
-class Navigation:
+class Navigation(Scoped):
     """The resources of a session. Nothing here sends anything; resources are imported when first asked for."""
 
-    _scope: Scope
-
-    @cached_property
-    def patients(self) -> Patients:
-        """Patients of the instance."""
-        from welkin_async.resources.patients import Patients
-
-        return Patients(self._scope)
+    patients: Child[Patients] = Child("patients.Patients")
+    """Patients of the instance."""
 
     def patient(self, id: Key, /) -> PatientScope:
         """Return what belongs to a patient; nothing is sent.
@@ -53,12 +45,8 @@ class Navigation:
         """
         return PatientScope(self._scope.within(patient_id=id))
 
-    @cached_property
-    def users(self) -> Users:
-        """Users of the tenant."""
-        from welkin_async.resources.users import Users
-
-        return Users(self._scope)
+    users: Child[Users] = Child("users.Users")
+    """Users of the tenant."""
 
     def user(self, id: Key, /) -> UserScope:
         """Return what belongs to a user; nothing is sent.
@@ -71,38 +59,20 @@ class Navigation:
         """
         return UserScope(self._scope.within(user_id=id))
 
-    @cached_property
-    def calendar(self) -> Calendar:
-        """Events, schedules and working hours."""
-        from welkin_async.resources.calendar import Calendar
+    calendar: Child[Calendar] = Child("calendar.Calendar")
+    """Events, schedules and working hours."""
 
-        return Calendar(self._scope)
+    tasks: Child[Tasks] = Child("tasks.Tasks")
+    """Tasks of the instance."""
 
-    @cached_property
-    def tasks(self) -> Tasks:
-        """Tasks of the instance."""
-        from welkin_async.resources.tasks import Tasks
+    unrecognized: Child[UnrecognizedScope] = Child(UnrecognizedScope)
+    """Emails and text messages of unrecognized senders."""
 
-        return Tasks(self._scope)
+    audit: Child[Audit] = Child("audit.Audit")
+    """The audits of the tenant."""
 
-    @cached_property
-    def unrecognized(self) -> UnrecognizedScope:
-        """Emails and text messages of nobody known."""
-        return UnrecognizedScope(self._scope)
-
-    @cached_property
-    def audit(self) -> Audit:
-        """The audits of the tenant."""
-        from welkin_async.resources.audit import Audit
-
-        return Audit(self._scope)
-
-    @cached_property
-    def reports(self) -> Reports:
-        """Reports of the instance (unconfirmed)."""
-        from welkin_async.resources.reports import Reports
-
-        return Reports(self._scope)
+    reports: Child[Reports] = Child("reports.Reports")
+    """Reports of the instance (unconfirmed)."""
 
     def dictionary(self, name: str, /) -> Dictionaries:
         """Return the records of a dictionary; nothing is sent.

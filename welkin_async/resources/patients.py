@@ -1,28 +1,25 @@
-"""Patients."""
+"""Patients of the instance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Final, Literal, Unpack, overload
 
+from welkin_async.models.formations import CdtField
 from welkin_async.models.patients import CareTeamMember, Patient, PatientTerritory
-from welkin_async.paging import SPRING, Pager
-from welkin_async.request import Answer, Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    CreateMixin,
-    DeleteMixin,
-    Key,
-    ListMixin,
-    SortedQuery,
-    UpdateMixin,
-    pager_of,
-    wire_names,
-)
+from welkin_async.pagination.pager import SPRING, Pager
+from welkin_async.resources._base.arguments import UNSET, Body, given, wire_names
+from welkin_async.resources._base.mixins import DeleteMixin
+from welkin_async.resources._base.paths import Listing, Path
+from welkin_async.resources._base.scope import CallOptions, Key, SortedQuery
+from welkin_async.validation.schema import Schema, rule_of
+from welkin_async.wire.records import field_names
+from welkin_async.wire.request import Answer, Repeat, Shape
 
-__all__ = ["NewPatient", "PatientKeyType", "PatientQuery", "PatientSearchQuery", "Patients"]
-
+_PATIENTS = Path("patients", "/{tenant}/{instance}/patients")
+_ONE = _PATIENTS / "{patient_id}"
+_BY_FILTER = Path("patients", "/{tenant}/{instance}/by-filter/patients")
 PatientKeyType = Literal["ID", "EID", "EGUID", "MRN"]
 """What a patient is named by: id, externalId, externalGuid or mrn. EGUID is recorded, EID and MRN are documented."""
 
@@ -52,8 +49,29 @@ class NewPatient(CallOptions, total=False):
     external_id: str | None
     external_guid: Key | None
     mrn: str | None
-    patient_territories: Sequence[PatientTerritory | Mapping[str, Any]]
-    care_team: Sequence[CareTeamMember | Mapping[str, Any]]
+    patient_territories: Sequence[Body[PatientTerritory]]
+    care_team: Sequence[Body[CareTeamMember]]
+
+
+_LISTS = frozenset({"patient_territories", "care_team"})
+_FREE = frozenset(
+    {"nric", "preferableInstancePhoneId", "primaryPhoneCapabilities", "secondaryPhoneCapabilities", "cadence"}
+)  # no source says whether they can be written
+
+
+def _schema() -> Schema:
+    """Compile what the sources say of a patient's fields, for which the API has no formation."""
+    writable = {wire: name for name, wire in wire_names(NewPatient).items()}
+    rules = {}
+    for name in field_names(Patient).values():
+        text = name in writable and writable[name] not in _LISTS and name != "birthDate"
+        kind = "text" if text else "date" if name == "birthDate" else None
+        rules[name] = rule_of(CdtField(name=name, type=kind, editable=name in writable or name in _FREE))
+    return Schema("a patient", rules, ("firstName", "lastName"))
+
+
+PATIENT_SCHEMA: Final = _schema()
+"""What is known of a patient's fields, by wire name."""
 
 
 class PatientSearchQuery(SortedQuery, total=False):
@@ -78,28 +96,21 @@ class PatientQuery(SortedQuery, total=False):
     cadence: str
 
 
-class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient], ListMixin[Patient]):
+class Patients(DeleteMixin[Patient]):
     """Patients of the instance: ``welkin.patients``."""
 
-    _record = Patient
-    _create_operation = Operation("patients.create", "POST", "/{tenant}/{instance}/patients", repeat=Repeat.UNSAFE)
-    _get_operation = Operation("patients.get", "GET", "/{tenant}/{instance}/patients/{patient_id}")
-    _update_operation = Operation("patients.update", "PATCH", "/{tenant}/{instance}/patients/{patient_id}")
-    _delete_operation = Operation(
-        "patients.delete", "DELETE", "/{tenant}/{instance}/patients/{patient_id}", answer=Shape.NOTHING
-    )
-    _list_operation = Operation("patients.list", "GET", "/{tenant}/{instance}/patients", answer=Shape.OBJECT)
-    _search_operation = Operation(
-        "patients.list_by_filter", "POST", "/{tenant}/{instance}/by-filter/patients", answer=Shape.OBJECT
-    )
-    _list_style = SPRING
-    _list_query = wire_names(PatientQuery)
+    _create_operation = _PATIENTS.post("create")
+    _get_operation = _ONE.get("get")
+    _update_operation = _ONE.patch("update")
+    _delete_operation = _ONE.delete("delete")
+    _listing = _PATIENTS.pages("list", SPRING, PatientQuery)
+    _by_filter = Listing(_BY_FILTER.post("list_by_filter", Shape.OBJECT, Repeat.SAFE), SPRING, PatientSearchQuery)
 
     @overload
-    async def create(self, record: Patient | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> Patient: ...
+    async def create(self, record: Body[Patient], /, **options: Unpack[CallOptions]) -> Patient: ...
     @overload
     async def create(self, /, **fields: Unpack[NewPatient]) -> Patient: ...
-    async def create(self, record: Patient | Mapping[str, Any] | None = None, /, **fields: Any) -> Patient:
+    async def create(self, record: Body[Patient] | None = None, /, **fields: Any) -> Patient:
         """Create a patient: ``POST /{tenant}/{instance}/patients`` (recorded, 201).
 
         Args:
@@ -112,8 +123,10 @@ class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient],
         Raises:
             OutcomeUnknownError: it may have been created; look it up by ``externalGuid`` before repeating.
             RequestError: see `errors`.
-            InvalidInputError: a field cannot be sent; nothing was.
+            InvalidInputError: a field cannot be sent, or the session's ``check`` is strict and a mapping has one that
+                patients do not have; nothing was sent.
         """
+        self._check(record)
         return await self._create(record, fields)
 
     async def get(
@@ -141,12 +154,10 @@ class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient],
         return await self._one(self._get_operation, patient_id=key, query=query, options=options)
 
     @overload
-    async def update(
-        self, id: Key, record: Patient | Mapping[str, Any], /, **options: Unpack[CallOptions]
-    ) -> Patient: ...
+    async def update(self, id: Key, record: Body[Patient], /, **options: Unpack[CallOptions]) -> Patient: ...
     @overload
     async def update(self, id: Key, /, **fields: Unpack[NewPatient]) -> Patient: ...
-    async def update(self, id: Key, record: Patient | Mapping[str, Any] | None = None, /, **fields: Any) -> Patient:
+    async def update(self, id: Key, record: Body[Patient] | None = None, /, **fields: Any) -> Patient:
         """Change a patient: ``PATCH /{tenant}/{instance}/patients/{patient_id}`` (recorded).
 
         Exactly what is given is sent; fields left out keep their values.
@@ -162,9 +173,19 @@ class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient],
         Raises:
             NotFoundError: there is no such patient.
             RequestError: see `errors`.
-            InvalidInputError: a field cannot be sent; nothing was.
+            InvalidInputError: a field cannot be sent, or the session's ``check`` is strict and a mapping has one that
+                patients do not have; nothing was sent.
         """
+        self._check(record, partial=True)
         return await self._update(id, record, fields)
+
+    def _check(self, given: object, *, partial: bool = False) -> None:
+        """Hold the names and values of a mapping against what is known of a patient's fields.
+
+        Keywords have no other names, and a record has what the server sent.
+        """
+        if self._scope.checks is not None and isinstance(given, Mapping):
+            self._scope.checks.judge_by(PATIENT_SCHEMA, "patients", given, partial=partial)
 
     async def delete(self, id: Key, /, **options: Unpack[CallOptions]) -> Answer:
         """Delete a patient for good: ``DELETE /{tenant}/{instance}/patients/{patient_id}``.
@@ -186,28 +207,56 @@ class Patients(CreateMixin[Patient], UpdateMixin[Patient], DeleteMixin[Patient],
         """
         return await super().delete(id, **options)
 
-    def list(self, **query: Unpack[PatientQuery]) -> Pager[Patient]:
+    def list(  # keywords of PatientQuery
+        self,
+        *,
+        query: str = UNSET,
+        email: str = UNSET,
+        timezone: str = UNSET,
+        territories: str = UNSET,
+        cadence: str = UNSET,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[Patient]:
         """List patients: ``GET /{tenant}/{instance}/patients`` (documented).
 
-        Args:
-            query: See `PatientQuery`.
+        The keywords are those of `PatientQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(PatientQuery, locals())
+        return self._list(keywords)
 
-    def search(self, filter: Mapping[str, Any] | None = None, /, **query: Unpack[PatientSearchQuery]) -> Pager[Patient]:
+    def search(  # keywords of PatientSearchQuery  # noqa: D417
+        self,
+        filter: Mapping[str, Any] | None = None,
+        /,
+        *,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[Patient]:
         """Search patients: ``POST /{tenant}/{instance}/by-filter/patients`` (recorded with an empty filter).
 
         A read although the verb is POST, so it is repeated like one.
 
+        The keywords are those of `PatientSearchQuery`.
+
         Args:
             filter: A filter object; its keys are not documented in any source, so they are passed on as they are.
-            query: See `PatientSearchQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        names = wire_names(PatientSearchQuery)
-        return pager_of(self._scope, Patient, self._search_operation, SPRING, query, names, body=filter or {})
+        keywords = given(PatientSearchQuery, locals())
+        return self._pager(Patient, self._by_filter, keywords, body=filter or {})

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Unpack, overload
 
 from welkin_async.models.patients import PatientProgram
-from welkin_async.paging import META_INFO, Pager
-from welkin_async.request import Answer, Operation, Repeat, Shape
-from welkin_async.resources._base import CallOptions, Key, ListMixin, SortedQuery, UpdateMixin, wire_names
+from welkin_async.pagination.pager import META_INFO, Pager
+from welkin_async.resources._base.arguments import UNSET, OneText, given, one_text
+from welkin_async.resources._base.mixins import Resource
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, SortedQuery
+from welkin_async.wire.request import Answer, Repeat, Shape
 
-__all__ = ["ProgramChange", "ProgramQuery", "Programs"]
-
-_COLLECTION = "/{tenant}/{instance}/patients/{patient_id}/programs"
-_BY_NAME = _COLLECTION + "/{program_name}"
+_COLLECTION = Path("patient_programs", "/{tenant}/{instance}/patients/{patient_id}/programs")
+_BY_NAME = _COLLECTION / "{program_name}"
 
 
 class ProgramChange(CallOptions, total=False):
@@ -40,42 +41,42 @@ class ProgramQuery(SortedQuery, total=False):
     assigned_programs: bool
 
 
-class Programs(UpdateMixin[PatientProgram], ListMixin[PatientProgram]):
+class Programs(Resource[PatientProgram]):
     """A patient's programs: ``welkin.patient(id).programs``."""
 
-    _record = PatientProgram
-    _body_names = wire_names(ProgramChange)
-    _list_operation = Operation("patient_programs.list", "GET", _COLLECTION, answer=Shape.OBJECT)
-    _list_style = META_INFO
-    _list_query = wire_names(ProgramQuery)
-    _current_operation = Operation(
-        "patient_programs.get_current", "GET", _COLLECTION + "/current/{program_name}", answer=Shape.OBJECT
-    )
-    _history_operation = Operation(
-        "patient_programs.get_history", "GET", _COLLECTION + "/history/{patient_program_id}", answer=Shape.OBJECT
-    )
-    _get_operation = Operation("patient_programs.get", "GET", _BY_NAME, answer=Shape.OBJECT)
-    _update_operation = Operation("patient_programs.update", "PATCH", _BY_NAME, answer=Shape.OBJECT)
-    _phase_operation = Operation(
-        "patient_programs.change_phase", "PATCH", _BY_NAME + "/phases", repeat=Repeat.UNSAFE, answer=Shape.OBJECT
-    )
-    _unassign_operation = Operation(
-        "patient_programs.unassign", "DELETE", _COLLECTION + "/{patient_program_id}", answer=Shape.NOTHING
-    )
+    _body_fields = ProgramChange
+    _listing = _COLLECTION.pages("list", META_INFO, ProgramQuery)
+    _current_operation = (_COLLECTION / "current/{program_name}").get("get_current", Shape.OBJECT)
+    _history_operation = (_COLLECTION / "history/{patient_program_id}").get("get_history", Shape.OBJECT)
+    _get_operation = _BY_NAME.get("get", Shape.OBJECT)
+    _update_operation = _BY_NAME.patch("update", Shape.OBJECT)
+    _phase_operation = (_BY_NAME / "phases").patch("change_phase", Shape.OBJECT, repeat=Repeat.UNSAFE)
+    _unassign_operation = (_COLLECTION / "{patient_program_id}").delete("unassign")
 
-    def list(self, **query: Unpack[ProgramQuery]) -> Pager[PatientProgram]:
+    def list(  # keywords of ProgramQuery
+        self,
+        *,
+        assigned_programs: bool = UNSET,
+        sort: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[PatientProgram]:
         """List the patient's programs: ``GET .../patients/{patient_id}/programs`` (recorded).
 
         Without ``assigned_programs=True`` every program of the instance is listed, those the patient is not in with
         null ids.
 
-        Args:
-            query: See `ProgramQuery`.
+        The keywords are those of `ProgramQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(ProgramQuery, locals())
+        return self._list(keywords)
 
     async def get_current(self, program_name: Key, /, **options: Unpack[CallOptions]) -> PatientProgram:
         """Read a program the patient is in: ``GET .../programs/current/{program_name}`` (recorded).
@@ -144,7 +145,7 @@ class Programs(UpdateMixin[PatientProgram], ListMixin[PatientProgram]):
         return await self._update(program_name, record, fields)
 
     async def change_phase(
-        self, program_name: Key, phase_name: str, /, **options: Unpack[CallOptions]
+        self, program_name: Key, phase_name: OneText, /, **options: Unpack[CallOptions]
     ) -> PatientProgram:
         """Go to a phase in the form of 2021: ``PATCH .../programs/{program_name}/phases`` (documented).
 
@@ -152,7 +153,7 @@ class Programs(UpdateMixin[PatientProgram], ListMixin[PatientProgram]):
 
         Args:
             program_name: The program's name.
-            phase_name: The phase's name.
+            phase_name: The phase's name; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -162,7 +163,7 @@ class Programs(UpdateMixin[PatientProgram], ListMixin[PatientProgram]):
             OutcomeUnknownError: the phase may have been changed; read the program before repeating.
             RequestError: see `errors`.
         """
-        body = {"phaseName": phase_name}
+        body = one_text("phaseName", phase_name)
         return await self._one(self._phase_operation, program_name=program_name, body=body, options=options)
 
     async def unassign(self, id: Key, /, **options: Unpack[CallOptions]) -> Answer:

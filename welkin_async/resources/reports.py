@@ -1,26 +1,22 @@
-"""Reports."""
+"""Reports of the instance."""
 
 from __future__ import annotations
 
 from typing import Unpack
 
-from welkin_async.record import Record
-from welkin_async.request import Operation, Shape
-from welkin_async.resources._base import CallOptions, Resource
+from welkin_async.resources._base.mixins import Resource
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions
+from welkin_async.wire.records import Record
+from welkin_async.wire.request import Shape
 
-__all__ = ["Reports"]
+_PHASES = Path("reports", "/{tenant}/{instance}/reports/patient-program-phase-distribution")
 
 
 class Reports(Resource[Record]):
     """Reports of the instance: ``welkin.reports``."""
 
-    _record = Record
-    _phases_operation = Operation(
-        "reports.patient_program_phase_distribution",
-        "GET",
-        "/{tenant}/{instance}/reports/patient-program-phase-distribution",
-        answer=Shape.ARRAY,
-    )
+    _phases_operation = _PHASES.get("patient_program_phase_distribution", Shape.ARRAY)
 
     async def patient_program_phase_distribution(self, **options: Unpack[CallOptions]) -> tuple[Record, ...]:
         """Count patients by program and phase: ``GET .../reports/patient-program-phase-distribution``.

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, Unpack, overload
 
 from welkin_async.models.tasks import PersonRef, Task, TaskComment
-from welkin_async.paging import META_INFO, Pager
-from welkin_async.request import Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    CreateMixin,
-    GetMixin,
-    Key,
-    PageQuery,
-    UpdateMixin,
-    pager_of,
-    wire_names,
-)
-
-__all__ = ["NewTask", "TaskPriority", "TaskQuery", "TaskStatus", "Tasks"]
+from welkin_async.pagination.pager import META_INFO, Pager
+from welkin_async.resources._base.arguments import UNSET, Body, OneText, given, one_text
+from welkin_async.resources._base.mixins import GetMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, PageQuery
+from welkin_async.wire.request import Repeat, Shape
 
 TaskStatus = Literal["TODO", "IN_PROGRESS", "COMPLETED", "CANCELED"] | str
 TaskPriority = Literal["LOW", "MEDIUM", "HIGH", "URGENT"] | str
 
-_COLLECTION = "/{tenant}/{instance}/tasks"
-_ONE = _COLLECTION + "/{task_id}"
+_COLLECTION = Path("tasks", "/{tenant}/{instance}/tasks")
+_ONE = _COLLECTION / "{task_id}"
 
 
 class NewTask(CallOptions, total=False):
@@ -39,12 +31,12 @@ class NewTask(CallOptions, total=False):
     name: str
     priority: TaskPriority
     status: TaskStatus
-    assignee: PersonRef | Mapping[str, Any]
+    assignee: Body[PersonRef]
     description: str | None
     due_date: datetime | None
-    patient: PersonRef | Mapping[str, Any] | None
-    watchers: Sequence[PersonRef | Mapping[str, Any]]
-    comments: Sequence[TaskComment | Mapping[str, Any]]
+    patient: Body[PersonRef] | None
+    watchers: Sequence[Body[PersonRef]]
+    comments: Sequence[Body[TaskComment]]
     template_name: str
 
 
@@ -78,44 +70,59 @@ class TaskQuery(PageQuery, total=False):
     search: str
 
 
-class Tasks(CreateMixin[Task], GetMixin[Task], UpdateMixin[Task]):
+class Tasks(GetMixin[Task]):
     """Tasks of the instance: ``welkin.tasks``, at ``/{tenant}/{instance}/tasks[/{task_id}]`` (documented).
 
     The documentation's samples send forms where it means JSON, and its newest version has other field names; no
     recording exists.
     """
 
-    _record = Task
-    _search_operation = Operation("tasks.search", "GET", _COLLECTION, answer=Shape.OBJECT)
-    _create_operation = Operation("tasks.create", "POST", _COLLECTION, repeat=Repeat.UNSAFE)
-    _get_operation = Operation("tasks.get", "GET", _ONE)
-    _update_operation = Operation("tasks.update", "PATCH", _ONE)
-    _batch_operation = Operation("tasks.batch_update_status", "PATCH", _COLLECTION, answer=Shape.ARRAY)
-    _add_watcher_operation = Operation("tasks.add_watcher", "PATCH", _ONE + "/watchers", repeat=Repeat.UNSAFE)
-    _remove_watcher_operation = Operation(
-        "tasks.remove_watcher", "DELETE", _ONE + "/watchers/{watcher_id}", answer=Shape.ANY
-    )
-    _add_comment_operation = Operation("tasks.add_comment", "PATCH", _ONE + "/comments", repeat=Repeat.UNSAFE)
-    _remove_comment_operation = Operation(
-        "tasks.remove_comment", "DELETE", _ONE + "/comments/{comment_id}", answer=Shape.ANY
-    )
+    _search = _COLLECTION.pages("search", META_INFO, TaskQuery)
+    _create_operation = _COLLECTION.post("create")
+    _get_operation = _ONE.get("get")
+    _update_operation = _ONE.patch("update")
+    _batch_operation = _COLLECTION.patch("batch_update_status", Shape.ARRAY)
+    _add_watcher_operation = (_ONE / "watchers").patch("add_watcher", repeat=Repeat.UNSAFE)
+    _remove_watcher_operation = (_ONE / "watchers/{watcher_id}").delete("remove_watcher", Shape.ANY)
+    _add_comment_operation = (_ONE / "comments").patch("add_comment", repeat=Repeat.UNSAFE)
+    _remove_comment_operation = (_ONE / "comments/{comment_id}").delete("remove_comment", Shape.ANY)
 
-    def search(self, **query: Unpack[TaskQuery]) -> Pager[Task]:
+    def search(  # keywords of TaskQuery
+        self,
+        *,
+        assignee_id: Key = UNSET,
+        patient_id: Key = UNSET,
+        watcher_id: Key = UNSET,
+        author_id: Key = UNSET,
+        related_user_id: Key = UNSET,
+        status: Sequence[TaskStatus] = UNSET,
+        priority: Sequence[TaskPriority] = UNSET,
+        due_date: datetime = UNSET,
+        due_before: datetime = UNSET,
+        description: str = UNSET,
+        search: str = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[Task]:
         """Search for tasks: ``GET /{tenant}/{instance}/tasks``.
 
-        Args:
-            query: See `TaskQuery`.
+        The keywords are those of `TaskQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return pager_of(self._scope, Task, self._search_operation, META_INFO, query, wire_names(TaskQuery))
+        keywords = given(TaskQuery, locals())
+        return self._pager(Task, self._search, keywords)
 
     @overload
-    async def create(self, record: Task | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> Task: ...
+    async def create(self, record: Body[Task], /, **options: Unpack[CallOptions]) -> Task: ...
     @overload
     async def create(self, /, **fields: Unpack[NewTask]) -> Task: ...
-    async def create(self, record: Task | Mapping[str, Any] | None = None, /, **fields: Any) -> Task:
+    async def create(self, record: Body[Task] | None = None, /, **fields: Any) -> Task:
         """Create a task: ``POST /{tenant}/{instance}/tasks`` (201).
 
         Args:
@@ -133,10 +140,10 @@ class Tasks(CreateMixin[Task], GetMixin[Task], UpdateMixin[Task]):
         return await self._create(record, fields)
 
     @overload
-    async def update(self, id: Key, record: Task | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> Task: ...
+    async def update(self, id: Key, record: Body[Task], /, **options: Unpack[CallOptions]) -> Task: ...
     @overload
     async def update(self, id: Key, /, **fields: Unpack[NewTask]) -> Task: ...
-    async def update(self, id: Key, record: Task | Mapping[str, Any] | None = None, /, **fields: Any) -> Task:
+    async def update(self, id: Key, record: Body[Task] | None = None, /, **fields: Any) -> Task:
         """Change a task: ``PATCH /{tenant}/{instance}/tasks/{task_id}``.
 
         Args:
@@ -210,12 +217,12 @@ class Tasks(CreateMixin[Task], GetMixin[Task], UpdateMixin[Task]):
         found = await self._some_as(Task, operation, task_id=id, watcher_id=watcher_id, options=options)
         return found[0] if found else None
 
-    async def add_comment(self, id: Key, text: str, /, **options: Unpack[CallOptions]) -> Task:
+    async def add_comment(self, id: Key, text: OneText, /, **options: Unpack[CallOptions]) -> Task:
         """Comment on a task: ``PATCH .../tasks/{task_id}/comments``.
 
         Args:
             id: The task's id.
-            text: What it says.
+            text: What it says; or a mapping with the documented names.
             options: See `CallOptions`.
 
         Returns:
@@ -226,7 +233,7 @@ class Tasks(CreateMixin[Task], GetMixin[Task], UpdateMixin[Task]):
             OutcomeUnknownError: the comment may have been added; read the task before repeating.
             RequestError: see `errors`.
         """
-        return await self._one(self._add_comment_operation, task_id=id, body={"text": text}, options=options)
+        return await self._one(self._add_comment_operation, task_id=id, body=one_text("text", text), options=options)
 
     async def remove_comment(self, id: Key, comment_id: Key, /, **options: Unpack[CallOptions]) -> Task | None:
         """Delete a comment: ``DELETE .../tasks/{task_id}/comments/{comment_id}``.

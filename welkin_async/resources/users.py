@@ -1,33 +1,36 @@
-"""Users of the tenant."""
+"""Users of the tenant, and what each has access to: applications, permissions, territories."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
-from welkin_async.models.users import ApplicationAccess, User
-from welkin_async.paging import META_INFO, Pager
-from welkin_async.request import Answer, Operation, Repeat, Shape
-from welkin_async.resources._base import (
-    CallOptions,
-    CreateMixin,
-    Key,
-    ListMixin,
-    PageQuery,
-    SortedQuery,
-    UpdateMixin,
-    pager_of,
-    wire_names,
+from welkin_async.models.users import (
+    ApplicationAccess,
+    InstanceAccess,
+    Permission,
+    User,
+    UserPermissions,
+    UserTerritories,
+    UserTerritory,
 )
+from welkin_async.pagination.pager import META_INFO, Pager
+from welkin_async.resources._base.arguments import UNSET, Body, given
+from welkin_async.resources._base.mixins import Resource, SingleMixin
+from welkin_async.resources._base.paths import Path
+from welkin_async.resources._base.scope import CallOptions, Key, PageQuery, SortedQuery
+from welkin_async.wire.request import Answer, Shape
 
-__all__ = ["NewUser", "RegionQuery", "UserKeyType", "UserQuery", "Users"]
-
+_ADMIN = Path("users", "/{tenant}/admin")
+_USERS = _ADMIN / "users"
+_ONE = _USERS / "{user_key}"
+_APP_ACCESS = _ADMIN / "application-accesses/{user_id}"
+_PERMISSIONS = _ADMIN / "user-permissions/{user_id}"
+_TERRITORIES = _ADMIN / "user-territories/{user_id}"
 UserKeyType = Literal["ID", "EMAIL"]
 """What a user is named by where it is not the username: ID is recorded, EMAIL is from the vendor's collection."""
 
 UserState = Literal["ACTIVE", "INACTIVE", "PROVISIONED"] | str
-
-_ONE = "/{tenant}/admin/users/{user_key}"
 
 
 class NewUser(CallOptions, total=False):
@@ -44,7 +47,21 @@ class NewUser(CallOptions, total=False):
     sso_access: bool
     password_access: bool
     custom_user_attributes: Mapping[str, str | Sequence[str]]
-    application_access: ApplicationAccess | Mapping[str, Any]
+    application_access: Body[ApplicationAccess]
+
+
+class UserLookup(CallOptions, total=False):
+    """How a user is named.
+
+    Attributes:
+        type: What the key is; the server takes it for a username where this is not given.
+    """
+
+    type: UserKeyType | None
+
+
+class UserChange(NewUser, UserLookup, total=False):
+    """What can be changed of a user, and how the user is named."""
 
 
 class RegionQuery(PageQuery, total=False):
@@ -59,6 +76,10 @@ class RegionQuery(PageQuery, total=False):
     search: str
     seat_assigned: bool
     user_state: UserState
+
+
+class _InRegion(RegionQuery, total=False):
+    region: str
 
 
 class UserQuery(RegionQuery, SortedQuery, total=False):
@@ -85,25 +106,22 @@ class UserQuery(RegionQuery, SortedQuery, total=False):
     include_deleted: bool
 
 
-class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
+class Users(Resource[User]):
     """Users of the tenant: ``welkin.users``. The api client needs the User Provision flag to write."""
 
-    _record = User
-    _create_operation = Operation("users.create", "POST", "/{tenant}/admin/users", repeat=Repeat.UNSAFE)
-    _get_operation = Operation("users.get", "GET", _ONE)
-    _update_operation = Operation("users.update", "PATCH", _ONE)
-    _replace_operation = Operation("users.replace", "PUT", _ONE)
-    _delete_operation = Operation("users.delete", "DELETE", _ONE, answer=Shape.NOTHING)
-    _list_operation = Operation("users.list", "GET", "/{tenant}/admin/users", answer=Shape.OBJECT)
-    _region_operation = Operation("users.list_by_region", "GET", "/{tenant}/{instance}/users", answer=Shape.OBJECT)
-    _list_style = META_INFO
-    _list_query = wire_names(UserQuery)
+    _create_operation = _USERS.post("create")
+    _get_operation = _ONE.get("get")
+    _update_operation = _ONE.patch("update")
+    _replace_operation = _ONE.put("replace")
+    _delete_operation = _ONE.delete("delete")
+    _listing = _USERS.pages("list", META_INFO, UserQuery)
+    _in_region = Path("users", "/{tenant}/{instance}/users").pages("list_by_region", META_INFO, _InRegion)
 
     @overload
-    async def create(self, record: User | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> User: ...
+    async def create(self, record: Body[User], /, **options: Unpack[CallOptions]) -> User: ...
     @overload
     async def create(self, /, **fields: Unpack[NewUser]) -> User: ...
-    async def create(self, record: User | Mapping[str, Any] | None = None, /, **fields: Any) -> User:
+    async def create(self, record: Body[User] | None = None, /, **fields: Any) -> User:
         """Create a user: ``POST /{tenant}/admin/users`` (recorded, 201; the first documentation's GET is wrong).
 
         A user made so is PROVISIONED and disabled until activated by hand.
@@ -137,33 +155,17 @@ class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
         return await self._one(self._get_operation, user_key=key, query={"type": type}, options=options)
 
     @overload
-    async def update(
-        self,
-        key: Key,
-        record: User | Mapping[str, Any],
-        /,
-        *,
-        type: UserKeyType | None = None,
-        **options: Unpack[CallOptions],
-    ) -> User: ...
+    async def update(self, key: Key, record: Body[User], /, **options: Unpack[UserLookup]) -> User: ...
     @overload
-    async def update(self, key: Key, /, *, type: UserKeyType | None = None, **fields: Unpack[NewUser]) -> User: ...
-    async def update(
-        self,
-        key: Key,
-        record: User | Mapping[str, Any] | None = None,
-        /,
-        *,
-        type: UserKeyType | None = None,
-        **fields: Any,
-    ) -> User:
+    async def update(self, key: Key, /, **fields: Unpack[UserChange]) -> User: ...
+    async def update(self, key: Key, record: Body[User] | None = None, /, **fields: Any) -> User:
         """Change a user: ``PATCH /{tenant}/admin/users/{user_key}`` (recorded by username).
 
         Args:
             key: The username, or the key that ``type`` says.
             record: A record, or a mapping with the documented names; or
-            type: What the key is; only the username is recorded for this operation.
-            fields: the fields of `NewUser` as keywords. An explicit None is sent as null.
+            fields: the fields of `UserChange` as keywords, ``type`` among them, of which only the username is recorded
+                for this operation. An explicit None is sent as null.
 
         Returns:
             The user as the server answered.
@@ -173,13 +175,13 @@ class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
             RequestError: see `errors`.
             InvalidInputError: a field cannot be sent; nothing was.
         """
-        return await self._update(key, record, fields, {"type": type})
+        return await self._update(key, record, fields, {"type": fields.pop("type", None)})
 
     @overload
-    async def replace(self, key: Key, record: User | Mapping[str, Any], /, **options: Unpack[CallOptions]) -> User: ...
+    async def replace(self, key: Key, record: Body[User], /, **options: Unpack[CallOptions]) -> User: ...
     @overload
     async def replace(self, key: Key, /, **fields: Unpack[NewUser]) -> User: ...
-    async def replace(self, key: Key, record: User | Mapping[str, Any] | None = None, /, **fields: Any) -> User:
+    async def replace(self, key: Key, record: Body[User] | None = None, /, **fields: Any) -> User:
         """Replace a user as a whole: ``PUT /{tenant}/admin/users/{user_key}`` (documented, not recorded).
 
         Args:
@@ -217,27 +219,157 @@ class Users(CreateMixin[User], UpdateMixin[User], ListMixin[User]):
         """
         return await self._scope.send(self._delete_operation, user_key=key, query={"type": type}, options=options)
 
-    def list(self, **query: Unpack[UserQuery]) -> Pager[User]:
+    def list(  # keywords of UserQuery
+        self,
+        *,
+        email: str = UNSET,
+        ids: Sequence[Key] = UNSET,
+        first_name: str = UNSET,
+        last_name: str = UNSET,
+        region: str = UNSET,
+        territories: Sequence[str] = UNSET,
+        role_name: str = UNSET,
+        include_deleted: bool = UNSET,
+        search: str = UNSET,
+        seat_assigned: bool = UNSET,
+        user_state: UserState = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+        sort: str = UNSET,
+    ) -> Pager[User]:
         """List users: ``GET /{tenant}/admin/users`` (recorded).
 
-        Args:
-            query: See `UserQuery`.
+        The keywords are those of `UserQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        return self._list(query)
+        keywords = given(UserQuery, locals())
+        return self._list(keywords)
 
-    def list_by_region(self, region: str, /, **query: Unpack[RegionQuery]) -> Pager[User]:
+    def list_by_region(  # keywords of RegionQuery  # noqa: D417
+        self,
+        region: str,
+        /,
+        *,
+        search: str = UNSET,
+        seat_assigned: bool = UNSET,
+        user_state: UserState = UNSET,
+        page: int = UNSET,
+        size: int = UNSET,
+        prefetch: int = UNSET,
+        limit: int = UNSET,
+        timeout: float = UNSET,
+        max_attempts: int = UNSET,
+    ) -> Pager[User]:
         """List the users of a region: ``GET /{tenant}/{instance}/users`` (from a published client, not recorded).
+
+        The keywords are those of `RegionQuery`.
 
         Args:
             region: The region's name.
-            query: See `RegionQuery`.
 
         Returns:
             A pager; nothing is sent before it is awaited or iterated.
         """
-        names = wire_names(RegionQuery, "region")
-        asked = {**query, "region": region}
-        return pager_of(self._scope, User, self._region_operation, META_INFO, asked, names)
+        keywords = given(RegionQuery, locals())
+        return self._pager(User, self._in_region, {**keywords, "region": region})
+
+
+class NewAppAccess(CallOptions, total=False):
+    """The fields of a user's access that can be written; each is named in `ApplicationAccess`."""
+
+    admin_access_enabled: bool
+    audit_security_access_enabled: bool
+    instance_accesses: Sequence[Body[InstanceAccess]]
+
+
+class AppAccess(SingleMixin[ApplicationAccess]):
+    """A user's access to applications: ``welkin.user(id).app_access``.
+
+    At ``/{tenant}/admin/application-accesses/{user_id}`` (documented). A user carries the same object as
+    ``application_access`` (recorded).
+    """
+
+    _get_operation = _APP_ACCESS.get("get_app_access")
+    _put_operation = _APP_ACCESS.put("put_app_access")
+
+    @overload
+    async def put(self, record: Body[ApplicationAccess], /, **options: Unpack[CallOptions]) -> ApplicationAccess: ...
+    @overload
+    async def put(self, /, **fields: Unpack[NewAppAccess]) -> ApplicationAccess: ...
+    async def put(self, record: Body[ApplicationAccess] | None = None, /, **fields: Any) -> ApplicationAccess:
+        """Create or change it: ``PUT /{tenant}/admin/application-accesses/{user_id}`` (documented).
+
+        Args:
+            record: A record, or a mapping with the documented names; or
+            fields: the fields of `NewAppAccess` as keywords.
+
+        Returns:
+            The access as the server answered.
+
+        Raises:
+            NotFoundError: there is no such user.
+            RequestError: see `errors`.
+        """
+        return await self._given(ApplicationAccess, self._put_operation, record, fields)
+
+
+class Permissions(SingleMixin[UserPermissions]):
+    """A user's roles and policies: ``welkin.user(id).permissions``.
+
+    At ``/{tenant}/admin/user-permissions/{user_id}`` (documented).
+    """
+
+    _get_operation = _PERMISSIONS.get("get_permissions", Shape.OBJECT)
+    _put_operation = _PERMISSIONS.put("put_permissions", Shape.OBJECT)
+
+    async def put(self, permissions: Sequence[Body[Permission]], /, **options: Unpack[CallOptions]) -> UserPermissions:
+        """Create or change them: ``PUT /{tenant}/admin/user-permissions/{user_id}`` (documented).
+
+        Args:
+            permissions: Each with permissionName, instanceName, type, and perhaps primaryRole or effectiveDate, which
+                on a policy is its expiry, despite the name.
+            options: See `CallOptions`.
+
+        Returns:
+            The permissions as the server answered.
+
+        Raises:
+            NotFoundError: there is no such user.
+            RequestError: see `errors`.
+        """
+        return await self._one(self._put_operation, body={"permissions": permissions}, options=options)
+
+
+class Territories(SingleMixin[UserTerritories]):
+    """A user's territories: ``welkin.user(id).territories``.
+
+    At ``/{tenant}/admin/user-territories/{user_id}`` (documented).
+    """
+
+    _get_operation = _TERRITORIES.get("get_territories", Shape.OBJECT)
+    _put_operation = _TERRITORIES.put("put_territories", Shape.OBJECT)
+
+    async def put(
+        self, territories: Sequence[Body[UserTerritory]], /, **options: Unpack[CallOptions]
+    ) -> UserTerritories:
+        """Create or change them: ``PUT /{tenant}/admin/user-territories/{user_id}`` (documented).
+
+        Args:
+            territories: Each a region with its territories, which must exist in the Designer: name, territories,
+                instanceName.
+            options: See `CallOptions`.
+
+        Returns:
+            The territories as the server answered.
+
+        Raises:
+            NotFoundError: there is no such user.
+            RequestError: see `errors`.
+        """
+        return await self._one(self._put_operation, body={"territories": territories}, options=options)

@@ -1,6 +1,8 @@
 """`python -m welkin_async.sandbox`: the sandbox as a process of its own.
 
-Prints one JSON line with `base_url`, `tenant`, `instance`, `api_client` and `secret_key`, then serves until it is told
+Secrets are no arguments, which every user of a machine can read: `SANDBOX_SECRET_KEY` is the client's secret,
+`SANDBOX_CONTROL_KEY` the key of the control routes. Prints one JSON line with `base_url`, `tenant`, `instance`,
+`api_client`, `secret_key` and `control_key`, then serves until it is told
 to stop: by SIGINT or SIGTERM, or, with `--exit-with-parent`, by the end of its standard input.
 """
 
@@ -17,9 +19,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from .server import Sandbox
-
-__all__ = ["main"]
+from welkin_async.sandbox.server import Sandbox
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,7 +28,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--tenant", default="gh", help="first path segment (%(default)s)")
     add("--instance", default="sb-demo", help="second path segment (%(default)s)")
     add("--api-client", default="SANDBOX", help="name of the API client (%(default)s)")
-    add("--secret-key", default="sandbox-secret", help="its secret (%(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", type=int, default=0, help="port to listen on, 0 for a free one (%(default)s)")
     add("--token-life", type=float, default=3600.0, help="seconds a token is accepted (%(default)s)")
@@ -41,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency", type=float, default=0.0, help="seconds every request waits (%(default)s)")
     add("--visibility-delay", type=float, default=0.0, help="seconds until lists show a new CDT record (%(default)s)")
     add("--list-lag", type=float, default=0.0, help="seconds longer that only totals count it (%(default)s)")
+    add("--delay-growth", type=float, default=0.0, help="seconds by which both grow per second (%(default)s)")
+    add("--skew", type=float, default=0.0, help="seconds by which one backend's clock is ahead (%(default)s)")
+    add("--skew-every", type=int, default=1, help="that backend does each n-th work (%(default)s)")
     add("--seed", type=int, default=0, help="start of the generators (%(default)s)")
     add("--allow-delete", action="store_true", help="let patients and users be deleted")
     add("--exit-with-parent", action="store_true", help="stop when standard input ends")
@@ -64,10 +66,13 @@ async def _run(options: argparse.Namespace) -> None:
         # Event loops on Windows have no signal handlers; there asyncio.run ends on SIGINT by itself.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(name, stop.set)
+    for secret in ("secret_key", "control_key"):
+        if (value := os.environ.get(f"SANDBOX_{secret.upper()}")) is not None:
+            settings[secret] = value
     async with Sandbox(**settings) as server:
         if exit_with_parent:
             threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True).start()
-        names = ("base_url", "tenant", "instance", "api_client", "secret_key")
+        names = ("base_url", "tenant", "instance", "api_client", "secret_key", "control_key")
         sys.stdout.write(json.dumps({name: getattr(server, name) for name in names}) + "\n")
         sys.stdout.flush()
         await stop.wait()

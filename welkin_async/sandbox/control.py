@@ -1,27 +1,62 @@
-"""Routes under `/_sandbox/` by which another process steers and inspects the server; they need no token."""
+"""Control routes, under `/_sandbox/`: another process inspects and changes the server by them, without a token."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
-from .delivery import deliver
-from .errors import ApiError, validation_error
-from .faults import Fault
-from .wire import Answer, Call, error_answer, ok
+from welkin_async.sandbox.faults import Fault, Faults
+from welkin_async.sandbox.http.errors import ApiError, validation_error
+from welkin_async.sandbox.http.messages import Answer, Call, error_answer, ok
+from welkin_async.sandbox.http.responses import deliver
+from welkin_async.sandbox.records.fields import Alteration
+from welkin_async.sandbox.site import Clock
+from welkin_async.sandbox.stats import Stats
+from welkin_async.sandbox.store import Store
 
-if TYPE_CHECKING:
-    from .server import Sandbox
-
-__all__ = ["PREFIX", "Control"]
-
-PREFIX = "/_sandbox/"
+CONTROL_KEY = "X-Sandbox-Key"
+"""The header that carries the key of the control routes, where they have one."""
 
 _SETTINGS: dict[str, Callable[[Any], Any]] = {
-    "latency": float, "visibility_delay": float, "list_lag": float, "refuse_tokens": bool,
+    "latency": float, "visibility_delay": float, "list_lag": float, "delay_growth": float, "count_deleted": bool,
+    "skew": float, "skew_every": int, "refuse_tokens": bool,
 }  # fmt: skip
+
+
+class ControlledServer(Protocol):
+    """What the control routes read and change of a server; see `Sandbox` for what each member means.
+
+    The settings are attributes too, found by their names in `_SETTINGS`.
+    """
+
+    clock: Clock
+    store: Store
+    faults: Faults
+    stats: Stats
+
+    @property
+    def late(self) -> int:
+        """Works that have not landed yet."""
+        ...
+
+    def reset(self) -> None:
+        """Begin anew."""
+        ...
+
+    def expire_tokens(self) -> None:
+        """Let every token issued so far expire now."""
+        ...
+
+    def outage(self, seconds: float, status: int | None = None) -> None:
+        """Begin or end an outage."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until all late work has landed."""
+        ...
 
 
 class Control:
@@ -30,60 +65,69 @@ class Control:
     Not part of the API, not counted, not limited, and never hit by a fault or an outage.
 
     Args:
-        server: The server to steer.
+        server: The server to control.
+        key: What a request has to carry in the header ``X-Sandbox-Key``; None for nothing.
     """
 
-    def __init__(self, server: Sandbox) -> None:
+    def __init__(self, server: ControlledServer, key: str | None = None) -> None:
         self._server = server
+        self._key = key
         self._routes: dict[tuple[str, str], Callable[[Call], Any | Awaitable[Any]]] = {
             ("GET", "stats"): self._stats,
-            ("DELETE", "stats"): self._reset_stats,
+            ("DELETE", "stats"): lambda call: server.stats.reset(),
             ("GET", "faults"): self._faults,
             ("POST", "faults"): self._add_faults,
-            ("DELETE", "faults"): self._clear_faults,
+            ("DELETE", "faults"): lambda call: server.faults.clear(),
             ("GET", "records"): self._records,
             ("POST", "patients"): self._patients,
             ("POST", "cdts"): self._cdts,
             ("POST", "settings"): self._settings,
             ("POST", "clock"): self._clock,
-            ("POST", "expire-tokens"): self._expire,
+            ("POST", "expire-tokens"): lambda call: server.expire_tokens(),
             ("POST", "outage"): self._outage,
-            ("POST", "settle"): self._settle,
-            ("POST", "publish"): self._publish,
+            ("POST", "settle"): lambda call: server.settle(),
+            ("POST", "reset"): lambda call: server.reset(),
+            ("POST", "publish"): lambda call: server.store.sections.versioned_formations.publish(),
         }
 
-    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one control request.
+    def install(self, router: web.UrlDispatcher) -> None:
+        """Put the control routes into an application's router.
 
         Args:
-            request: As aiohttp read it.
+            router: The application's.
         """
-        path, _, query = request.raw_path.partition("?")
+        router.add_route("*", "/_sandbox/{route:.*}", self._serve)
+
+    def allows(self, request: web.Request) -> bool:
+        """Return whether a request carries the key, where there is one."""
+        given = request.headers.get(CONTROL_KEY, "")
+        return self._key is None or hmac.compare_digest(given.encode(), self._key.encode())
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if not self.allows(request):
+            return web.Response(status=403)
         try:
-            body = await request.content.read()
-            answer = await self._answer(request.method, Call(path, query, body))
+            call = Call(request.path, request.rel_url.raw_query_string, await request.content.read())
+            answer = await self._answer(request.method, request.match_info["route"], call)
         except (ConnectionError, web.RequestPayloadError):
             return web.Response()
         except ApiError as error:
             answer = error_answer(error, self._server.clock.stamp())
         return deliver(answer)
 
-    async def _answer(self, method: str, call: Call) -> Answer:
-        route = self._routes.get((method, call.path.removeprefix(PREFIX)))
-        if route is None:
+    async def _answer(self, method: str, route: str, call: Call) -> Answer:
+        handler = self._routes.get((method, route))
+        if handler is None:
             raise ApiError.of_status(404, "No such control route")
         try:
-            value = route(call)
-            return ok(await value if isinstance(value, Awaitable) else value)
+            value = handler(call)
+            value = await value if isinstance(value, Awaitable) else value
+            return ok({} if value is None else value)
         except (KeyError, TypeError, ValueError) as error:
             raise validation_error(f"{type(error).__name__}: {error}") from error
 
     def _stats(self, call: Call) -> Any:
         return {**self._server.stats.as_json(int(call.query.get("log", 0))), "late": self._server.late}
-
-    def _reset_stats(self, call: Call) -> Any:
-        self._server.stats.reset()
-        return {}
 
     def _faults(self, call: Call) -> Any:
         return [
@@ -96,10 +140,6 @@ class Control:
         faults = [Fault.from_json(each) for each in (sent if isinstance(sent, list) else [sent])]
         self._server.faults.add(*faults)
         return {"added": len(faults)}
-
-    def _clear_faults(self, call: Call) -> Any:
-        self._server.faults.clear()
-        return {}
 
     def _records(self, call: Call) -> Any:
         name, store = call.query["cdt"], self._server.store
@@ -119,8 +159,8 @@ class Control:
 
     def _cdts(self, call: Call) -> Any:
         sent = call.object()
-        lost = {name: sent.get(name, ()) for name in ("drops", "echo_only")}
-        return self._server.define_cdt(sent["name"], sent["fields"], **lost)
+        altered = {field: Alteration(**each) for field, each in sent.pop("alterations", {}).items()}
+        return self._server.store.define_cdt(sent.pop("name"), sent.pop("fields"), alterations=altered, **sent)
 
     def _settings(self, call: Call) -> Any:
         for name, value in call.object().items():
@@ -133,19 +173,6 @@ class Control:
         self._server.clock.advance(float(call.object()["advance"]))
         return {"offset": self._server.clock.offset}
 
-    def _publish(self, call: Call) -> Any:
-        self._server.store.sections.designs.publish()
-        return {}
-
-    def _expire(self, call: Call) -> Any:
-        self._server.expire_tokens()
-        return {}
-
-    def _outage(self, call: Call) -> Any:
+    def _outage(self, call: Call) -> None:
         sent = call.object()
         self._server.outage(float(sent["seconds"]), sent.get("status"))
-        return {}
-
-    async def _settle(self, call: Call) -> Any:
-        await self._server.settle()
-        return {}

@@ -1,16 +1,14 @@
-"""Faults by script: what goes wrong, on which request, how often, and whether it was really met."""
+"""Fault script: what goes wrong, on which request, how often, and whether it was really met."""
 
 from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import attrs
-
-__all__ = ["Fault", "FaultKind", "FaultReport", "Faults"]
 
 
 class FaultKind(StrEnum):
@@ -26,6 +24,12 @@ class FaultKind(StrEnum):
         TRUNCATED: The work is done; half of the body follows the full Content-Length, then the connection closes.
         GARBAGE: The work is done and its status answered, with an HTML body as of a proxy.
         EMPTY: The work is done and its status answered, without a body.
+        QUEUED: 202 is answered with the id of a pending job; nothing is done unless the fault says `work_done`, then
+            `delay` seconds later.
+        STRAY: The work is done and answered; `delay` seconds later a second answer follows unasked on the
+            same connection: the same once more when `status` is a 2xx, else that of STATUS.
+        GATEWAY: Nothing is done, as a gateway has lost its route to the server: 502 on the first request for a path,
+            404 on every later one, each with an HTML page.
     """
 
     STATUS = "status"
@@ -37,16 +41,14 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated"
     GARBAGE = "garbage"
     EMPTY = "empty"
+    QUEUED = "queued"
+    STRAY = "stray"
+    GATEWAY = "gateway"
 
 
-def _optional_positive(fault: Fault, attribute: Any, value: Any) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"{attribute.name} must be at least 1")
-
-
-def _optional_chance(fault: Fault, attribute: Any, value: Any) -> None:
-    if value is not None and not 0 <= value <= 1:
-        raise ValueError(f"{attribute.name} must be from 0 to 1")
+_Validator = Callable[[Any, Any, Any], Any]
+_CHECK_COUNT: _Validator = attrs.validators.optional(attrs.validators.ge(1))
+_CHECK_CHANCE: _Validator = attrs.validators.optional([attrs.validators.ge(0), attrs.validators.le(1)])
 
 
 @attrs.frozen
@@ -62,20 +64,21 @@ class Fault:
         after: How many requests pass before it may happen.
         every: Of the requests beyond `after`, only each `every`-th meets it (3: the third, the sixth ...).
         probability: Chance from 0 to 1 that a request it would apply to meets it, drawn from the server's seed.
-        delay: Seconds of a stall, or until late work lands.
-        status: Status of STATUS.
+        delay: Seconds of a stall, until late work lands, or until a stray answer.
+        status: Status of STATUS and of a stray answer.
         headers: Headers of STATUS.
         body: Body of STATUS; None answers the usual error array.
         retry_after: Retry-After of STATUS: seconds, or an HTTP date as text.
-        work_done: Whether STATUS does the work first, as when a gateway gives up on a backend that finishes.
+        work_done: Whether STATUS does the work first, as when a gateway gives up on a backend that finishes; whether
+            QUEUED does it at all.
     """
 
     kind: FaultKind = attrs.field(converter=FaultKind)
     operation: str | None = None
-    times: int | None = attrs.field(default=1, validator=_optional_positive)
+    times: int | None = attrs.field(default=1, validator=_CHECK_COUNT)
     after: int = attrs.field(default=0, validator=attrs.validators.ge(0))
-    every: int | None = attrs.field(default=None, validator=_optional_positive)
-    probability: float | None = attrs.field(default=None, validator=_optional_chance)
+    every: int | None = attrs.field(default=None, validator=_CHECK_COUNT)
+    probability: float | None = attrs.field(default=None, validator=_CHECK_CHANCE)
     delay: float = attrs.field(default=1.0, validator=attrs.validators.ge(0.0))
     status: int = attrs.field(default=503, validator=[attrs.validators.ge(200), attrs.validators.le(599)])
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -111,7 +114,7 @@ class Fault:
 
 
 class FaultReport(NamedTuple):
-    """How a fault fared.
+    """Fault report: how often a fault was met, and is still to be.
 
     Attributes:
         fault: The fault as added.
@@ -152,7 +155,7 @@ class _Script:
 
 
 class Faults:
-    """The faults of a server, in the order they were added.
+    """Fault script of a server: its faults in the order they were added.
 
     Of the faults that apply to a request, the first one added is met. A request counts once it holds a valid token and
     was admitted by the rate limit.
@@ -205,7 +208,7 @@ class Faults:
         return applying[0].fault
 
     def report(self) -> list[FaultReport]:
-        """How each fault fared, in the order they were added."""
+        """Reports of all faults, in the order they were added."""
         return [script.report() for script in self._scripts]
 
     def unmet(self) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own, started and steered from asyncio."""
+"""Sandbox process: the sandbox in a process of its own, started and controlled from asyncio."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import aiohttp
+import attrs
 
-from .faults import Fault
-
-__all__ = ["SandboxProcess"]
+from welkin_async.sandbox.api.formations import CdtOptions
+from welkin_async.sandbox.control import CONTROL_KEY
+from welkin_async.sandbox.faults import Fault
+from welkin_async.sandbox.site import variables_of
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 class SandboxProcess:
-    """Runs `python -m welkin_async.sandbox` while its context lasts.
+    """Sandbox process: runs `python -m welkin_async.sandbox` while its context lasts.
 
     The process ends with the context, and with this process should that die. Pipes and waiting are left to threads:
     asyncio's own subprocess transports outlive a loop that ends early, and warn.
@@ -50,12 +51,17 @@ class SandboxProcess:
     def __init__(self, *, start_timeout: float = 20.0, **options: Any) -> None:
         self._start_timeout = start_timeout
         self._arguments: list[str] = []
+        self._secrets = {
+            f"SANDBOX_{name.upper()}": str(value)
+            for name in ("secret_key", "control_key")
+            if (value := options.pop(name, None)) is not None
+        }
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")
             if value is True:
                 self._arguments.append(flag)
             elif value is not None and value is not False:
-                # In one word: a secret or name may begin with a hyphen.
+                # In one word: a name may begin with a hyphen.
                 self._arguments.append(f"{flag}={value}")
         self._process: subprocess.Popen[bytes] | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -65,7 +71,7 @@ class SandboxProcess:
 
     async def __aenter__(self) -> SandboxProcess:
         paths = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **self._secrets}
         command = [sys.executable, "-m", "welkin_async.sandbox", "--exit-with-parent", *self._arguments]
         # Popen returns as soon as the program is loaded, a matter of milliseconds. In a session of its own the server
         # outlives the Ctrl-C that its parent is still cleaning up after; the end of its input ends it.
@@ -82,7 +88,12 @@ class SandboxProcess:
             self.base_url, self.tenant, self.instance = served["base_url"], served["tenant"], served["instance"]
             self.api_client, self.secret_key = served["api_client"], served["secret_key"]
             self.pid = process.pid
-            self._session = aiohttp.ClientSession(self.base_url, connector=aiohttp.TCPConnector(force_close=True))
+            key = served["control_key"]
+            self._session = aiohttp.ClientSession(
+                self.base_url,
+                connector=aiohttp.TCPConnector(force_close=True),
+                headers=None if key is None else {CONTROL_KEY: key},
+            )
         except BaseException:
             await self._end()
             raise
@@ -107,7 +118,7 @@ class SandboxProcess:
     async def _call(self, method: str, route: str, body: object = None, **query: str) -> Any:
         if self._session is None:
             raise RuntimeError("the sandbox process is not running: use `async with`")
-        data = None if body is None else json.dumps(body)
+        data = None if body is None else json.dumps(body, default=list)
         async with self._session.request(method, f"/_sandbox/{route}", params=query, data=data) as answer:
             value = await answer.json()
             if answer.status != 200:
@@ -135,7 +146,7 @@ class SandboxProcess:
         await self._call("POST", "faults", [fault.as_json() for fault in faults])
 
     async def faults(self) -> list[dict[str, Any]]:
-        """How each fault fared: objects with `fault`, `met` and `pending`."""
+        """Reports of all faults: objects with `fault`, `met` and `pending`."""
         return list(await self._call("GET", "faults"))
 
     async def unmet(self) -> list[dict[str, Any]]:
@@ -168,17 +179,22 @@ class SandboxProcess:
         return list((await self._call("POST", "patients", {"count": count}))["ids"])
 
     async def define_cdt(
-        self, name: str, fields: object, *, drops: Sequence[str] = (), echo_only: Sequence[str] = ()
+        self,
+        name: str,
+        fields: object,
+        **kept: Unpack[CdtOptions],
     ) -> dict[str, Any]:
         """Define a CDT; see `Store.define_cdt`."""
-        lost = {"drops": list(drops), "echo_only": list(echo_only)}
-        return dict(await self._call("POST", "cdts", {"name": name, "fields": fields, **lost}))
+        altered = {field: attrs.asdict(each) for field, each in kept.pop("alterations", {}).items()}
+        sent: dict[str, Any] = {"name": name, "fields": fields, "alterations": altered, **kept}
+        return dict(await self._call("POST", "cdts", sent))
 
     async def set(self, **settings: float | bool) -> dict[str, Any]:
         """Change attributes of the running `Sandbox`.
 
         Args:
-            settings: Any of `latency`, `visibility_delay`, `list_lag` and `refuse_tokens`.
+            settings: Any of `latency`, `visibility_delay`, `list_lag`, `delay_growth`, `count_deleted`, `skew`,
+                `skew_every` and `refuse_tokens`.
 
         Returns:
             All of them as they are now.
@@ -187,6 +203,14 @@ class SandboxProcess:
             ValueError: A name is not one of these, or a value is out of range.
         """
         return dict(await self._call("POST", "settings", settings))
+
+    async def reset(self) -> None:
+        """Begin anew; see `Sandbox.reset`."""
+        await self._call("POST", "reset")
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables by which a session finds the server; see `Sandbox.environ`."""
+        return variables_of(self)
 
     async def publish(self) -> None:
         """Put the draft of the formations in use."""
@@ -205,7 +229,7 @@ class SandboxProcess:
         await self._call("POST", "expire-tokens")
 
     async def outage(self, seconds: float, status: int | None = None) -> None:
-        """Serve nobody for a while; see `Sandbox.outage`."""
+        """Begin or end an outage; see `Sandbox.outage`."""
         await self._call("POST", "outage", {"seconds": seconds, "status": status})
 
     async def settle(self) -> None:

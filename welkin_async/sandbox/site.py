@@ -1,4 +1,4 @@
-"""The facts every section of the sandbox shares: names, clock, ids and who the caller is."""
+"""Site: what every section of the sandbox shares, the names of tenant and client, the clock and the source of ids."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-__all__ = ["Clock", "Site", "format_moment"]
 
-
-def format_moment(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """A moment as the API writes datetimes, `YYYY-MM-DDTHH:MM:SS.mmmZ` (recorded).
 
     Args:
@@ -21,18 +19,30 @@ def format_moment(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def variables_of(server: object) -> dict[str, str]:
+    """Return the environment variables by which a session finds a server.
+
+    Args:
+        server: Has what they hold as attributes: `base_url`, `tenant`, `instance`, `api_client` and `secret_key`.
+    """
+    names = ("base_url", "tenant", "instance", "api_client", "secret_key")
+    return {f"WELKIN_{name.upper()}": str(getattr(server, name)) for name in names}
+
+
 @attrs.define
 class Clock:
-    """Wall and monotonic time which a test can move forward.
+    """Clock: wall and monotonic time, which a test can move forward.
 
     Tokens, blocks, the rate limit and time stamps read this clock; latency, stalls and late work wait in real time, and
     the Date header tells the machine's.
 
     Attributes:
         offset: Seconds the clock runs ahead of the machine's.
+        skew: Seconds by which `stamp` is ahead of this clock, as the clock of one backend of several may be.
     """
 
     offset: float = 0.0
+    skew: float = 0.0
     _second: int = -1
     _prefix: str = ""
 
@@ -63,11 +73,11 @@ class Clock:
         Args:
             seconds: How long ago.
         """
-        return format_moment(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time() - seconds))
+        return format_timestamp(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.time() - seconds))
 
     def stamp(self) -> str:
-        """Now as the API writes datetimes, `YYYY-MM-DDTHH:MM:SS.mmmZ` (recorded)."""
-        now = self.time()
+        """Now, as the backend at work sees it, in the form of the API: `YYYY-MM-DDTHH:MM:SS.mmmZ` (recorded)."""
+        now = self.time() + self.skew
         second = int(now)
         if second != self._second:
             # Formatting a date costs more than the rest of a create's bookkeeping, so once a second is enough.
@@ -79,7 +89,7 @@ class Clock:
 
 @attrs.define
 class Site:
-    """One tenant and instance with one API client.
+    """Site: one tenant and instance with one API client.
 
     Attributes:
         tenant: First path segment.
@@ -103,6 +113,10 @@ class Site:
     _random: random.Random = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Let the generator of ids begin anew; the API client's own is the same again."""
         self._random = random.Random(self.seed)
         self.client_id = self.new_id()
 

@@ -1,4 +1,4 @@
-"""What the server saw: counts by operation and status, the peak of concurrency, and a log of raw requests."""
+"""Statistics of a server: counts by operation and status, the peak of concurrency, and a log of raw requests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections import Counter, deque
 from typing import Any
 
 import attrs
-
-__all__ = ["LoggedRequest", "Stats"]
 
 
 @attrs.define

@@ -1,0 +1,148 @@
+"""``python -m benchmarks.look_first``: what it costs to look first, in requests, time and memory.
+
+Each import runs in a process of its own against a server in another, ``trust`` and ``check`` in turn, so that what
+disturbs one disturbs the other. Times are compared by their least: whatever else runs only adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from welkin_async import Welkin, bulk
+from welkin_async.sandbox import SandboxProcess
+
+__all__ = ["main"]
+
+CDT = "medication"
+
+
+def rows_of(ids: list[str], count: int, *, shuffled: bool, prefix: str = "k") -> Iterator[bulk.CdtRow]:
+    """Give rows, those of a patient together or mixed.
+
+    Args:
+        ids: Of the patients.
+        count: How many rows.
+        shuffled: Whether they are mixed.
+        prefix: Begins their keys.
+    """
+    per = max(1, count // len(ids))
+    step = 7_919 if shuffled else 1  # a prime: every row once, none beside another of its patient
+    for number in range(count):
+        at = number * step % count
+        fields = {"medication_name": f"Medication {at}", "medication_refills": at % 12}
+        yield bulk.CdtRow(ids[min(at // per, len(ids) - 1)], fields, key=f"{prefix}{at}")
+
+
+async def one_import(options: dict[str, Any]) -> dict[str, Any]:
+    """Import once, and tell what it took.
+
+    Args:
+        options: As `main` hands them on.
+    """
+    ids = json.loads(sys.stdin.read())
+    given = options["welkin"]
+    async with Welkin(**given) as welkin:
+        await welkin.patients.get(ids[0])
+        began, used = time.perf_counter(), time.process_time()
+        rows = rows_of(ids, options["rows"], shuffled=options["shuffled"], prefix=options["prefix"])
+        report = await bulk.create_cdt_records(
+            welkin, CDT, rows, key_field="external_id", existing=options["existing"], concurrency=options["concurrency"]
+        )
+        seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    counts = {name: getattr(report, name) for name in ("created", "unchanged", "complete", "lookups", "groups_listed")}
+    return {"seconds": seconds, "cpu": cpu, "peak_kib": peak, **counts}
+
+
+async def requests_of(server: SandboxProcess) -> int:
+    """Count the requests that a server has answered."""
+    return sum((await server.stats())["operations"].values())
+
+
+async def compare(rows: int, patients: int, *, shuffled: bool, there: bool, rounds: int, concurrency: int) -> None:
+    """Import with and without a look, and print what it took.
+
+    Args:
+        rows: How many rows.
+        patients: Of how many patients.
+        shuffled: Whether the rows of a patient are mixed with others.
+        there: Whether all of them are on the server already.
+        rounds: How often.
+        concurrency: Requests at once.
+    """
+    least: dict[str, dict[str, Any]] = {}
+    for _ in range(rounds):
+        for existing in ("trust", "check"):
+            async with SandboxProcess() as server:
+                ids = await server.add_patients(patients)
+                welkin = {
+                    "tenant": server.tenant,
+                    "instance": server.instance,
+                    "api_client": server.api_client,
+                    "secret_key": server.secret_key,
+                    "base_url": server.base_url,
+                }
+                options = {"welkin": welkin, "rows": rows, "shuffled": shuffled, "concurrency": concurrency}
+                if there:
+                    await in_process(ids, {**options, "existing": "trust", "prefix": "k", "shuffled": False})
+                before = await requests_of(server)
+                prefix = "k" if existing == "check" or not there else "other"
+                told = await in_process(ids, {**options, "existing": existing, "prefix": prefix})
+                told["requests"] = await requests_of(server) - before
+            if existing not in least or told["seconds"] < least[existing]["seconds"]:
+                least[existing] = told
+    trust, check = least["trust"], least["check"]
+    print(f"{rows} rows of {patients} patients{', shuffled' * shuffled}{', all there' * there}")
+    for name, told in least.items():
+        print(f"  {name}: {told}")
+    for name in ("requests", "seconds", "cpu"):
+        print(f"  {name}: check is {check[name] / trust[name]:.3f} times trust")
+    print(f"  peak memory: {(check['peak_kib'] - trust['peak_kib']) / 1024:+.1f} MiB", flush=True)
+
+
+async def in_process(ids: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    """Import in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.look_first", "--one", json.dumps(options)]
+    running = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = await running.communicate(json.dumps(ids).encode())
+    told: dict[str, Any] = json.loads(out)
+    return told
+
+
+def main() -> None:
+    """Run the comparisons that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.look_first", description=__doc__)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--patients", type=int, nargs="+", default=[200, 20_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--shuffled", action="store_true")
+    parser.add_argument("--there", action="store_true", help="all rows are on the server already")
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(asyncio.run(one_import(json.loads(given.one)))))
+        return
+    for patients in given.patients:
+        asyncio.run(
+            compare(
+                given.rows,
+                patients,
+                shuffled=given.shuffled,
+                there=given.there,
+                rounds=given.rounds,
+                concurrency=given.concurrency,
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()

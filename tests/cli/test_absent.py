@@ -1,0 +1,180 @@
+"""Records that a file no longer names: found by verify --strict, deleted by an upsert with a plan, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from welkin_async.sandbox import FaultKind
+
+from .conftest import Command, Local, read_ndjson, write_csv
+from .test_existing import HEADER, KEYED, rows_of, summary
+
+SPACED = (*KEYED, "--key-space", "src")
+STRICT = ("--strict", *SPACED[:-8], "--key-column", "row", "--key-space", "src")
+
+
+@pytest.fixture
+def patients(local: Local) -> list[str]:
+    return [local.patient() for _ in range(3)]
+
+
+@pytest.fixture
+def file(command: Command, local: Local, folder: Path, patients: list[str]) -> Path:
+    """A file of 24 rows, of 30 that were there before; with records of others beside them."""
+    path = write_csv(folder / "in.csv", HEADER, rows_of(patients, range(30)))
+    assert summary(command, "upsert", path, *SPACED, "--no-journal")["created"] == 30
+    for key in ("other/row-1", "plain", "srcx/row-2", "src"):
+        local.record(patients[0], medication_name="of others", external_id=key)
+    local.record(local.patient(), medication_name="of a patient not named", external_id="src/row-99")
+    return write_csv(path, HEADER, rows_of(patients, range(24)))
+
+
+def held(local: Local) -> set[str]:
+    return set(local.record_keys())
+
+
+def planned(command: Command, file: Path) -> Path:
+    plan = file.with_name("plan.ndjson")
+    plan.unlink(missing_ok=True)
+    told = summary(
+        command, "upsert", file, *SPACED, "--no-journal", "--dry-run", "--delete-absent", "--plan-file", plan
+    )
+    assert told["unexpected"] == 6
+    return plan
+
+
+def deletion(plan: Path, most: int = 10) -> tuple[object, ...]:
+    return (*SPACED, "--no-journal", "--delete-absent", "--plan", plan, "--max-deletes", most)
+
+
+def test_what_the_file_no_longer_names_is_deleted_as_planned(command: Command, local: Local, file: Path) -> None:
+    before = held(local)
+    plan = planned(command, file)
+    lines = read_ndjson(plan)
+    assert sorted(line["key"] for line in lines) == [f"row-{n}" for n in range(24, 30)]
+    assert {line["status"] for line in lines} == {"delete"}
+    assert held(local) == before
+    told = summary(command, "upsert", file, *deletion(plan))
+    assert (told["unchanged"], told["absent"]["deleted"], told["outcome"]) == (24, 6, "complete")
+    assert before - held(local) == {f"src/row-{n}" for n in range(24, 30)}
+    again = summary(command, "upsert", file, *deletion(plan))
+    assert (again["absent"]["deleted"], again["absent"]["kept"]) == (0, 6)
+
+
+def test_verify_names_what_is_not_in_the_file(command: Command, local: Local, file: Path, folder: Path) -> None:
+    found = folder / "found.ndjson"
+    told = summary(command, "verify", file, *STRICT, "--findings", found, exit_code=1)
+    assert (told["present"], told["unexpected"], told["missing"], told["all_present"]) == (24, 6, 0, False)
+    assert {line["status"] for line in read_ndjson(found)} == {"unexpected"}
+    assert "6  there, and not in the file" in command("verify", file, *STRICT).stdout
+    assert summary(command, "verify", file, *(each for each in STRICT if each != "--strict"))["all_present"]
+
+
+def test_more_than_may_be_deleted_stops_it_before_anything_is_sent(command: Command, local: Local, file: Path) -> None:
+    plan, before = planned(command, file), held(local)
+    sent = local.do(lambda: local.server.stats.operations["cdts.list"])
+    result = command("upsert", file, *deletion(plan, 5))
+    assert result.exit_code == 2
+    assert "--max-deletes" in result.stderr
+    assert (held(local), local.do(lambda: local.server.stats.operations["cdts.list"])) == (before, sent)
+
+
+def test_what_was_changed_since_the_plan_stays_and_what_the_plan_does_not_name(
+    command: Command, local: Local, file: Path, patients: list[str]
+) -> None:
+    plan = planned(command, file)
+
+    def edit() -> None:
+        for record in local.server.store.cdt_records("medication"):
+            if record["jsonBody"]["external_id"] == "src/row-24":
+                record["jsonBody"]["updated_at"] = "2031-01-01T00:00:00.000Z"
+
+    local.do(edit)
+    local.record(patients[0], medication_name="later", external_id="src/row-77")
+    write_csv(file, HEADER, rows_of(patients, range(26)))  # 24 and 25 are back
+    local_keys = held(local)
+    told = summary(command, "upsert", file, *deletion(plan), "--overwrite")
+    assert (told["absent"]["deleted"], told["absent"]["kept"]) == (4, 2)
+    assert local_keys - held(local) == {f"src/row-{n}" for n in range(26, 30)}
+    write_csv(file, HEADER, rows_of(patients, range(24)))
+    told = summary(command, "upsert", file, *deletion(plan))
+    assert (told["absent"]["deleted"], told["absent"]["changed"]) == (1, 1)
+    assert {"src/row-24", "src/row-77"} <= held(local)
+
+
+def nameless(rows: list[tuple[Any, ...]]) -> None:
+    rows.append(("", "M", 1, "row-50"))
+
+
+def keyless(rows: list[tuple[Any, ...]]) -> None:
+    rows.append((rows[0][0], "M", 1, ""))
+
+
+@pytest.mark.parametrize("spoil", [nameless, keyless])
+def test_a_row_without_key_or_patient_keeps_everything(
+    command: Command,
+    local: Local,
+    file: Path,
+    patients: list[str],
+    spoil: Callable[[list[tuple[Any, ...]]], None],
+) -> None:
+    plan, rows = planned(command, file), rows_of(patients, range(24))
+    spoil(rows)
+    write_csv(file, HEADER, rows)
+    before = held(local)
+    told = summary(command, "upsert", file, *deletion(plan), exit_code=1)
+    assert "nothing was deleted" in told["absent"]["withheld"]
+    assert told["outcome"] == "incomplete"
+    assert held(local) >= before
+
+
+def test_a_refused_row_counts_as_there(command: Command, local: Local, file: Path, patients: list[str]) -> None:
+    plan = planned(command, file)
+    write_csv(file, HEADER, [*rows_of(patients, range(24)), (patients[0], "M24", "many", "row-24")])
+    told = summary(command, "upsert", file, *deletion(plan), exit_code=1)
+    assert (told["rejected"], told["absent"]["deleted"]) == (1, 5)
+    assert "src/row-24" in held(local)
+
+
+def test_a_run_that_does_not_come_to_its_end_deletes_nothing(command: Command, local: Local, file: Path) -> None:
+    plan = planned(command, file)
+    content = file.read_text().replace("M3,", "N3,")
+    file.write_text(content)
+    local.fault(FaultKind.STATUS, status=422, operation="cdts.update", times=None)
+    told = summary(command, "upsert", file, *deletion(plan), "--max-failures", "0", exit_code=1)
+    assert "absent" not in told
+    assert {f"src/row-{n}" for n in range(24, 30)} <= held(local)
+
+
+def test_deletions_that_fail_are_counted(command: Command, local: Local, file: Path) -> None:
+    plan = planned(command, file)
+    local.fault(FaultKind.STATUS, status=403, operation="cdts.delete", times=2)
+    told = summary(command, "upsert", file, *deletion(plan), exit_code=1)
+    assert (told["absent"]["deleted"], told["absent"]["failed"], told["outcome"]) == (4, 2, "incomplete")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (*KEYED, "--delete-absent", "--plan", "plan.ndjson", "--max-deletes", "9"),  # no key space
+        (*SPACED, "--delete-absent", "--plan", "plan.ndjson"),  # no bound
+        (*SPACED, "--delete-absent", "--max-deletes", "9"),  # no plan
+        (*SPACED, "--delete-absent", "--plan", "plan.ndjson", "--max-deletes", "9", "--limit", "3"),
+        (*SPACED, "--delete-absent", "--plan", "in.csv", "--max-deletes", "9"),  # no plan either
+        (*SPACED, "--delete-absent", "--plan", "plan.ndjson", "--max-deletes", "9", "--map", "row=external_id"),
+    ],
+)
+def test_options_that_do_not_go_together_send_nothing(
+    command: Command, local: Local, file: Path, options: tuple[str, ...]
+) -> None:
+    planned(command, file)
+    before = local.do(lambda: local.server.stats.operations["cdts.list"])
+    result = command("upsert", file, *options, "--no-journal")
+    assert result.exit_code == 2, result.output
+    assert local.do(lambda: local.server.stats.operations["cdts.list"]) == before
+    assert json.dumps(sorted(held(local))).count("src/row") == 31

@@ -1,0 +1,1 @@
+"""Tests of session, transport, tokens and resources, over real sockets."""

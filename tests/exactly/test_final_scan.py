@@ -1,0 +1,94 @@
+"""Final scan: every patient in which a run created is listed once at its end, so that no double stays unnamed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from welkin_async import bulk
+from welkin_async.sandbox import Fault, FaultKind, Sandbox
+
+from .helpers import CDT, FAST, connect, rows_for
+
+QUICK: Mapping[str, Any] = {**FAST, "settle": 0.1}
+
+
+async def run(server: Sandbox, rows: Any, /, **options: Any) -> Any:
+    async with connect(server) as welkin:
+        stream = bulk.stream_cdt_records(welkin, CDT, rows, **{**QUICK, **options})
+        async with stream:
+            async for _ in stream:
+                pass
+    return stream
+
+
+async def test_two_runs_at_the_same_time_name_every_double(server: Sandbox, tmp_path: Path) -> None:
+    server.latency = 0.003
+    for attempt in range(3):
+        rows = rows_for(server, 150)
+        one, other = await asyncio.gather(
+            *(run(server, rows, journal=tmp_path / f"{attempt}{name}", concurrency=8) for name in ("one", "other"))
+        )
+        there = server.store.duplicates(CDT)
+        named = {double.key: set(double.ids) for double in (*one.doubles, *other.doubles)}
+        assert named == {key: set(ids) for key, ids in there.items()}
+        assert (one.report.complete and other.report.complete) is not bool(there)
+        for record in [*server.store.cdt_records(CDT)]:
+            server.store.sections.cdts.tables[CDT].clear()
+            assert record
+
+
+async def test_a_run_without_trouble_lists_each_patient_twice_and_waits_for_nothing(server: Sandbox) -> None:
+    rows = rows_for(server, 100)
+    stream = await run(server, rows, final_settle=3600.0)
+    assert (stream.report.created, stream.report.complete, stream.report.unswept) == (100, True, 0)
+    assert server.stats.operations["cdts.list"] <= 10 + 10 + 2  # and those of the proof
+
+
+async def test_trust_scans_only_patients_of_rows_in_doubt(server: Sandbox) -> None:
+    rows = rows_for(server, 100)
+    server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=50))
+    stream = await run(server, rows, existing="trust")
+    assert (stream.report.created, stream.report.adopted, stream.report.complete) == (100, 1, True)
+    assert server.stats.operations["cdts.list"] <= 6
+
+
+async def test_a_double_that_somebody_else_created_meanwhile_is_named_and_never_removed(server: Sandbox) -> None:
+    rows = rows_for(server, 40)
+    async with connect(server) as welkin:
+        stream = bulk.stream_cdt_records(welkin, CDT, rows, **QUICK, remove_doubles=True)
+        async with stream:
+            async for outcome in stream:
+                if outcome.index == 7:
+                    cdts = welkin.patient(rows[7].patient_id).cdts(CDT)
+                    await cdts.create({**rows[7].fields, "external_id": "row-7"})
+    (double,) = stream.doubles
+    assert (double.key, len(double.ids), double.removed) == ("row-7", 2, ())
+    assert double.reported in double.ids
+    assert not stream.report.complete
+    assert len(server.store.cdt_records(CDT)) == 41
+
+
+async def test_what_a_run_could_not_look_at_the_next_run_with_its_journal_does(server: Sandbox, tmp_path: Path) -> None:
+    rows, journal = rows_for(server, 40), tmp_path / "journal"
+    async with connect(server) as welkin:
+        stream = bulk.stream_cdt_records(welkin, CDT, rows, **QUICK, journal=journal)
+        async with stream:
+            async for _ in stream:
+                if stream.report.created == 40:
+                    break  # before the scan
+        assert (stream.report.unswept, stream.report.complete) == (40, False)
+        await welkin.patient(rows[7].patient_id).cdts(CDT).create({**rows[7].fields, "external_id": "row-7"})
+    for _ in range(2):  # as long as it is there
+        again = await run(server, rows, journal=journal)
+        assert (again.report.skipped, again.report.unswept, again.report.doubled) == (40, 0, 1)
+        assert not again.report.complete
+
+
+async def test_lists_that_lag_are_asked_until_they_show_what_was_created(server: Sandbox) -> None:
+    server.visibility_delay = 0.4
+    rows = rows_for(server, 60)
+    stream = await run(server, rows)
+    assert (stream.report.created, stream.report.unswept, stream.report.complete) == (60, 0, True)

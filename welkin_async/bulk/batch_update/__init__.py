@@ -1,0 +1,1 @@
+"""Batch updates: many changes of one patient in one request."""

@@ -1,0 +1,130 @@
+"""Finish of an import: the one final scan for all of its chunks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import attrs
+
+from welkin_async.bulk.actions.create_cdt import CreateCdt
+from welkin_async.bulk.chunks.key_digests import digest, unpack
+from welkin_async.bulk.chunks.report import ChunkReport, DoubledKey, merge, of_ledger
+from welkin_async.bulk.errors import ProofError
+from welkin_async.bulk.keys.cdt_keys import KeyField
+from welkin_async.bulk.reconciliation.lookup import look
+from welkin_async.errors import InvalidInputError
+from welkin_async.session import Welkin
+from welkin_async.shared.protocols import ChunkLedger
+from welkin_async.wire.tracebacks import without_frames
+
+_TRIES = 8  # listings of a patient until one shows all that was created
+_PAUSE = 0.25, 4.0  # seconds between two: at first, and at most
+
+
+@without_frames
+async def finish_import(
+    welkin: Welkin,
+    cdt: str,
+    run: str,
+    ledger: ChunkLedger,
+    *,
+    key_field: KeyField = "external_id",
+    concurrency: int = 16,
+) -> ChunkReport:
+    """Look once more at every patient in which an import created, after all that may land late has landed.
+
+    Args:
+        welkin: An open session.
+        cdt: The CDT's name.
+        run: The import's id.
+        ledger: Keeps account of its chunks.
+        key_field: Which system field carries the rows' keys.
+        concurrency: How many patients are listed at once.
+
+    Returns:
+        The counts of all chunks that are done, and what was seen: keys that are there more than once, and rows that
+        are not there.
+
+    Raises:
+        LedgerError: the ledger does not know the run.
+        StoreUnreachableError: the ledger does not answer.
+        ProofError: a patient could not be listed completely.
+        RequestError: a patient could not be listed.
+        InvalidInputError: the CDT's name or the key field does not fit.
+    """
+    await ledger.run_state(run)
+    action = CreateCdt(welkin.scope, cdt, check="off", key_field=key_field)
+    reports: list[ChunkReport] = []
+
+    async def patients() -> AsyncIterator[tuple[str, frozenset[bytes]]]:
+        async for _, kept, age in ledger.finished(run):
+            reports.append(of_ledger(kept))
+            await asyncio.sleep(max(0.0, kept["scan_after"] - age))
+            for patient, digests in unpack(kept["keys"]).items():
+                yield patient, digests
+
+    scan = _Scan(action)
+    source, turn = patients(), asyncio.Lock()
+
+    async def work() -> None:
+        while True:
+            async with turn:
+                following = await anext(source, None)
+            if following is None:
+                return
+            await scan.look_at(*following)
+
+    if concurrency < 1:
+        raise InvalidInputError("concurrency is at least 1")
+    try:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(concurrency):
+                workers.create_task(work(), name="welkin_async bulk scan of chunks")
+    except BaseExceptionGroup as errors:
+        first: BaseException = errors.exceptions[0]
+    else:
+        return attrs.evolve(
+            merge(reports), doubled=len(scan.doubles), missing=scan.missing, scanned=True, doubles=tuple(scan.doubles)
+        )
+    raise first
+
+
+class _Scan:
+    """What is found at the patients."""
+
+    def __init__(self, action: CreateCdt) -> None:
+        assert action.keys is not None
+        self._keys = action.keys
+        self.doubles: list[DoubledKey] = []
+        self.missing = 0
+
+    async def look_at(self, patient: str, digests: frozenset[bytes]) -> None:
+        """List a patient until all that was created is shown, as often as is within reason."""
+        pause, longest = _PAUSE
+        found: Mapping[bytes, list[Any]] | None = None
+        for remaining in reversed(range(_TRIES)):
+            found = await self._listed(patient)
+            if found is not None and (digests <= found.keys() or not remaining):
+                break
+            await asyncio.sleep(pause)
+            pause = min(2.0 * pause, longest)
+        if found is None:
+            raise ProofError("the final scan could not list a patient's records completely")
+        self.missing += len(digests - found.keys())
+        self.doubles += [
+            DoubledKey(patient, tuple(ids)) for key, ids in found.items() if len(ids) > 1 and key in digests
+        ]
+
+    async def _listed(self, patient: str) -> Mapping[bytes, list[Any]] | None:
+        """Return the ids of a patient's records by the digests of their keys; None where not all are known."""
+        records, _, _ = await look(self._keys.listing(patient, 0.0), None)
+        if records is None:
+            return None
+        found: dict[bytes, list[Any]] = {}
+        for record in records:
+            key = self._keys.key_of(record)
+            if key is not None:
+                found.setdefault(digest(key), []).append(record.id)
+        return found

@@ -1,0 +1,1 @@
+"""The bulk engine: workers, outcomes, progress and the circuit breaker."""

@@ -1,0 +1,125 @@
+"""Existing updates: changes a record that is there to what its row asks for.
+
+The API has no version check, and people edit too. So a record is read right before it is changed, what is sent is what
+then differs, and a record that somebody else changed last is a conflict. Between that read and the change is a gap of
+about one round trip in which an edit can be overwritten; nothing can close it from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.reconciliation.lookup import Server, is_silence
+from welkin_async.bulk.results import Outcome, Status
+from welkin_async.bulk.rows import PreparedRow
+from welkin_async.errors import (
+    AuthenticationError,
+    InvalidInputError,
+    NotFoundError,
+    NotSentError,
+    RejectedError,
+    RequestError,
+    WelkinError,
+)
+
+_PAUSE = 1.0  # seconds between two tries while the server is down
+
+
+class ExistingUpdates:
+    """Existing updates of a run.
+
+    Args:
+        keys: Reads, compares and changes records.
+        client: Returns the name by which the server signs what this client writes; None where it is not known.
+        overwrite: Whether a record is changed that somebody else changed last.
+        recreate: Whether a record is made again that the journal calls created and that is gone.
+
+    Attributes:
+        recreate: Whether a record is made again that the journal calls created and that is gone.
+        server: Knows whether the server is there; None where nothing does.
+    """
+
+    def __init__(self, keys: Keys, client: Callable[[], str | None], *, overwrite: bool, recreate: bool) -> None:
+        self._keys = keys
+        self._client = client
+        self._overwrite = overwrite
+        self._own: set[str] = set()  # by whom the server says that this client's own writes are
+        self.recreate = recreate
+        self.server: Server | None = None
+
+    def wrote(self, record: Any) -> None:
+        """Take note of the answer to a write, which says by whom it was.
+
+        Args:
+            record: What the server answered.
+        """
+        author = self._keys.authors(record)[1]
+        if author is not None and len(self._own) < 16:  # one, as a rule
+            self._own.add(author)
+
+    async def carry_out(self, row: PreparedRow, record_id: str) -> Outcome[Any, Any]:
+        """Change a record to what its row asks for, and return the row's outcome.
+
+        Args:
+            row: The row.
+            record_id: The record that carries its key.
+
+        Raises:
+            AuthenticationError: the server refused the token.
+            SessionError: the session is closed.
+        """
+        sent, unanswered = 0, False
+        while True:
+            try:
+                record = await self._keys.read(row.group, record_id)
+                fields = self._keys.difference(row, record)
+                if not fields and unanswered:  # the change has been made
+                    return Outcome(row.index, row.row, Status.UPDATED, record, None, sent)
+                if not fields:
+                    return Outcome(row.index, row.row, Status.UNCHANGED, None, None, 0, existing=(record_id,))
+                if not self._overwrite and not self._is_own(record):
+                    reason = f"somebody else has changed the record last; it differs in {', '.join(fields)}"
+                    return self._ended(row, Status.CONFLICT, WelkinError(reason), record_id, sent)
+                sent += 1
+                written = await self._keys.write(row.group, record_id, fields)
+            except AuthenticationError:
+                raise
+            except NotFoundError as error:
+                if error.error_codes:
+                    return self._ended(row, Status.GONE, error, record_id, sent)
+                return self._ended(row, Status.FAILED, error, record_id, sent)
+            except RequestError as error:
+                if is_silence(error) and self.server is not None and await self.server.down():
+                    await asyncio.sleep(_PAUSE)  # it may be changed twice without harm
+                    unanswered = unanswered or bool(sent)
+                    continue
+                if sent and isinstance(error, RejectedError) and error.attempts > 1 and not unanswered:
+                    unanswered = True  # an attempt before may have been carried out: the record says
+                    continue
+                if unanswered or (sent and not isinstance(error, NotSentError | RejectedError)):
+                    return self._ended(row, Status.UNKNOWN, error, record_id, sent)
+                status = Status.REJECTED if isinstance(error, RejectedError) else Status.FAILED
+                return self._ended(row, status, error, record_id, sent)
+            except InvalidInputError as error:
+                return self._ended(row, Status.FAILED, error, record_id, sent)
+            self.wrote(written)
+            lost = self._keys.difference(row, written)
+            altered = tuple(name for name in fields if name in lost)
+            return Outcome(row.index, row.row, Status.UPDATED, written, None, sent, altered=altered)
+
+    def _is_own(self, record: Any) -> bool:
+        """Tell whether a record's last change is this client's; unknown counts as somebody else's."""
+        name, id = self._keys.authors(record)
+        client = self._client()
+        if client is not None and name is not None:
+            return name == f"API_CLIENT:{client}"
+        return id is not None and id in self._own
+
+    @staticmethod
+    def _ended(
+        row: PreparedRow, status: Status, error: WelkinError, record_id: str, attempts: int
+    ) -> Outcome[Any, Any]:
+        return Outcome(row.index, row.row, status, None, error, attempts, existing=(record_id,))

@@ -1,0 +1,1 @@
+"""Exports: records into NDJSON and Parquet files."""

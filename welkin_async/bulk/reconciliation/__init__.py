@@ -1,0 +1,1 @@
+"""Reconciliation: rows whose outcome is unknown, looked up until it is known."""

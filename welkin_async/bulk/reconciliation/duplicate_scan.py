@@ -1,0 +1,301 @@
+"""Duplicate scan: after a run, list each patient in which it created or had an unsettled row.
+
+A key that is found more than once is reported: a create that was thought lost has landed, or another run has created
+the same row at the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from welkin_async.bulk.errors import JournalError, ProofError
+from welkin_async.bulk.journal.database import UnknownKey
+from welkin_async.bulk.journal.journal import Journal
+from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.reconciliation.lookup import Server, look
+from welkin_async.bulk.rows import PreparedRow
+from welkin_async.errors import DecodeError, NotFoundError, RequestError, WelkinError
+
+_TRIES = 20
+_PAUSE = 0.5  # seconds between two tries at a patient whose listing fails
+
+
+@attrs.frozen(repr=False)
+class Duplicate:
+    """A key that is on the server more often than its row was reported. Never hidden, never removed unasked.
+
+    Attributes:
+        patient: Whose records they are.
+        key: What they carry in the key field.
+        reported: The id that was reported as created; None where the row is not reported so, or was by an earlier run.
+        ids: The ids of all, oldest first.
+        records: The records.
+        removed: The ids that were removed, because that was asked for.
+        suspected: Whether it could not be looked for, because the server changes keys: the row was sent twice.
+        expected: How many there should be: none of a row that was refused.
+    """
+
+    patient: str
+    key: str
+    reported: str | None
+    ids: tuple[str, ...]
+    records: tuple[Any, ...]
+    removed: tuple[str, ...] = ()
+    suspected: bool = False
+    expected: int = 1
+
+    @property
+    def remains(self) -> bool:
+        """Whether more records are left than there should be."""
+        return self.suspected or len(self.ids) - len(self.removed) > self.expected
+
+    def __repr__(self) -> str:
+        """Show the count alone."""
+        return f"<Duplicate of {len(self.ids)} records>"
+
+
+class DuplicateScan:
+    """Duplicate scan: looks at every key that was created or ever unknown, after all that may still land has landed.
+
+    Args:
+        keys: Finds records.
+        server: Knows whether the server is there; None where nothing does.
+        journal: Holds the keys, and forgets those that no later run need look at.
+        since: Wall-clock seconds since which is listed.
+        at_once: How many groups are listed at once.
+        remove_doubles: Whether copies of a key's record are removed, where it is known which of them was reported.
+        fail: Called where a patient could not be listed, or a copy not be removed.
+
+    Attributes:
+        found: What it has found.
+        unscanned: Keys that are not looked at yet, or could not be.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        server: Server | None,
+        journal: Journal,
+        since: float,
+        *,
+        at_once: int,
+        remove_doubles: bool,
+        fail: Callable[[WelkinError], None],
+    ) -> None:
+        self._keys = keys
+        self._server = server
+        self._journal = journal
+        self._since = since
+        self._at_once = at_once
+        self._remove_doubles = remove_doubles
+        self._fail = fail
+        self._left = asyncio.Event()
+        self.found: list[Duplicate] = []
+        self.unscanned = 0
+        self._starts_at: float | None = None
+
+    def leave(self) -> None:
+        """Leave it out, or break it off: the journal hands what it was to look at on to the next run."""
+        self._left.set()
+
+    @property
+    def starts_in(self) -> float | None:
+        """Seconds until it begins, 0.0 while it is made; None where nothing waits for it."""
+        return None if self._starts_at is None else max(0.0, self._starts_at - time.monotonic())
+
+    def note(self, row: PreparedRow, ids: Sequence[str]) -> None:
+        """Take down a key that was on the server more than once before its row was sent.
+
+        Args:
+            row: The row.
+            ids: The records' ids, oldest first.
+        """
+        self.found.append(Duplicate(row.group, row.key or "", None, tuple(ids), ()))
+
+    async def count(self) -> None:
+        """Count the keys that are to be looked at.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        self.unscanned = await self._journal.count_unscanned()
+
+    async def run(self, at: float, suspects: Iterable[PreparedRow] = ()) -> None:
+        """Look at every key, unless the consumer has left.
+
+        Args:
+            at: Monotonic seconds before which something may still land.
+            suspects: Rows that were sent again before it came out that the server changes keys, so that a double of
+                theirs cannot be found.
+
+        Raises:
+            JournalError: the journal cannot be read or written.
+            AuthenticationError: the server refused the token.
+        """
+        self.found += [Duplicate(row.group, row.key or "", None, (), (), suspected=True) for row in suspects]
+        if not self.unscanned:
+            return
+        self._starts_at = at
+        scanning = asyncio.create_task(self._scan(at), name="welkin_async bulk scan")
+        leaving = asyncio.create_task(self._left.wait(), name="welkin_async bulk scan left")
+        try:
+            await asyncio.wait((scanning, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._starts_at = None
+            for task in (scanning, leaving):
+                task.cancel()
+            await asyncio.wait((scanning, leaving))
+        if not scanning.cancelled():
+            scanning.result()
+
+    async def _scan(self, at: float) -> None:
+        """Look at groups in which rows were created, and when all has landed at those that had an unsettled row."""
+        doubled: list[UnknownKey] = []
+        try:
+            await self._scan_groups(self._groups(self._journal.ever_landed()), doubled)
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
+            await self._scan_groups(self._groups(self._journal.ever_unknown()), doubled)
+        finally:
+            for row in doubled:  # later runs name it, too, as long as it is there
+                with contextlib.suppress(JournalError):  # the next call of anything says so
+                    self._journal.unknown(row.position, row.key, row.patient, 0.0, record_id=row.record_id)
+
+    async def _scan_groups(
+        self, groups: AsyncGenerator[dict[str, UnknownKey], None], doubled: list[UnknownKey]
+    ) -> None:
+        turn = asyncio.Lock()
+
+        async def work() -> None:
+            """Look at one group after another while there are any."""
+            while True:
+                async with turn:
+                    group = await anext(groups, None)
+                if group is None:
+                    return
+                await self._scan_group(group, doubled)
+
+        try:
+            async with contextlib.aclosing(groups), asyncio.TaskGroup() as workers:
+                for _ in range(self._at_once):
+                    workers.create_task(work(), name="welkin_async bulk scan of a group")
+        except BaseExceptionGroup as errors:
+            error = errors.exceptions[0]
+        else:
+            return
+        raise error
+
+    async def _scan_group(self, group: dict[str, UnknownKey], doubled: list[UnknownKey]) -> None:
+        """List a group, and judge each of its keys; created ones that are there too often are added."""
+        first = next(iter(group.values()))
+        if not first.landed:
+            group = {**{row.key: row for row in await self._journal.landed_of(first.patient)}, **group}
+        listed = await self._listed(group)
+        if listed is None:
+            return
+        ids, by_key = listed
+        done, shown = [], True
+        for key, unknown in group.items():
+            records = by_key.get(key, ())
+            if not _is_shown(unknown, ids):
+                shown = shown and not unknown.landed
+                continue
+            # What shows one record of a kind cannot show that there is another, in this run or a later one.
+            seen = self._keys.sees_all or not unknown.resent or len(records) > 1
+            if not await self._is_done(unknown, records):
+                doubled += [unknown] if unknown.landed else []
+            elif seen and not unknown.landed:
+                done.append(key)
+            self.unscanned -= seen
+        self._journal.scanned(first.patient, done, landed=shown)
+
+    async def _is_done(self, unknown: UnknownKey, records: Sequence[Any]) -> bool:
+        """Take down whether a key is there too often; tell whether no later run need look at it."""
+        # What stands beside a record that was answered for was sent by somebody else: both would remove the other's.
+        earlier = unknown.landed or (
+            unknown.record_id is None and self._journal.state(unknown.position).state == "done"
+        )
+        duplicate = None
+        if len(records) > (not unknown.refused):
+            duplicate = await self._duplicate(unknown, records, keep=earlier)
+        # One that is there and was not reported has landed after all: its row is looked for before it is sent again.
+        unreported = bool(records) and unknown.record_id is None and not earlier
+        return not unreported and (duplicate is None or not duplicate.remains)
+
+    async def _duplicate(self, unknown: UnknownKey, records: Sequence[Any], *, keep: bool) -> Duplicate:
+        """Take a duplicate down, and remove what repeats the record that stays, to the letter and unedited."""
+        duplicate = Duplicate(
+            unknown.patient,
+            unknown.key,
+            unknown.record_id,
+            tuple(record.id for record in records),
+            tuple(records),
+            expected=int(not unknown.refused),
+        )
+        at = len(self.found)
+        self.found.append(duplicate)
+        if keep or not self._remove_doubles:
+            return duplicate
+        kept = next((record for record in records if record.id == unknown.record_id), records[0])
+        for record in records:
+            if record is not kept and self._keys.repeats(record, kept):
+                try:
+                    with contextlib.suppress(NotFoundError):  # somebody else has removed it
+                        await self._keys.remove(unknown.patient, record.id)
+                except RequestError as error:  # it is there still, and named as that
+                    self._fail(error)
+                    break
+                duplicate = attrs.evolve(duplicate, removed=(*duplicate.removed, record.id))
+                self.found[at] = duplicate
+        return duplicate
+
+    async def _groups(self, keys: AsyncIterator[UnknownKey]) -> AsyncGenerator[dict[str, UnknownKey], None]:
+        """Give keys of the journal, those of one group together."""
+        group: dict[str, UnknownKey] = {}
+        async for unknown in keys:
+            if group and next(iter(group.values())).patient != unknown.patient:
+                yield group
+                group = {}
+            group[unknown.key] = unknown
+        if group:
+            yield group
+
+    async def _listed(self, group: Mapping[str, UnknownKey]) -> tuple[set[str], Mapping[str, Sequence[Any]]] | None:
+        """List a patient until all that was reported is shown, as often as is within reason; None where it failed."""
+        patient = next(iter(group.values())).patient
+        reported = {key: unknown.record_id for key, unknown in group.items()}
+        tries = 0
+        listed = error = None
+        while tries < _TRIES:
+            records, answered, error = await look(self._keys.copies(patient, reported, self._since), self._server)
+            if records is not None:
+                try:
+                    listed = {record.id for record in records}, self._by_key(records)
+                except DecodeError as unreadable:
+                    self._fail(unreadable)
+                    return None
+                if all(_is_shown(unknown, listed[0]) for unknown in group.values()):
+                    return listed
+            tries += answered  # while the server is not there it cannot be asked
+            await asyncio.sleep(_PAUSE)
+        if listed is None:
+            self._fail(error or ProofError("the final scan could not list a patient's records completely"))
+        return listed
+
+    def _by_key(self, records: Iterable[Any]) -> Mapping[str, Sequence[Any]]:
+        by_key: dict[str, list[Any]] = {}
+        for record in records:
+            key = self._keys.key_of(record)
+            if key is not None:
+                by_key.setdefault(key, []).append(record)
+        return by_key
+
+
+def _is_shown(unknown: UnknownKey, ids: set[str]) -> bool:
+    """Tell whether a listing is new enough to show a double: the record that was reported is younger than that."""
+    return unknown.record_id is None or unknown.record_id in ids

@@ -1,0 +1,149 @@
+"""Key proof: shows that a row's key can be trusted, without which nothing is ever sent a second time.
+
+The API drops unknown fields with a 201, so that a field is documented as writable proves nothing. The first record that
+is created must give its key back, and must then be found by the very query that look-ups use; how long that takes is
+the first lag that is known. That the key of another row is found shows that keys are kept, but not how far look-ups
+lag, so as long as the first record is looked for nothing is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from welkin_async.bulk.errors import ProofError
+from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.reconciliation.lookup import Server, look
+from welkin_async.errors import WelkinError
+
+_LOOK_EVERY, _LONGEST = 0.1, 2.0  # seconds between two looks: at first, and at most
+
+
+class ProofState(Enum):
+    """How far the proof has come."""
+
+    UNPROVED = "unproved"
+    PROVING = "proving"
+    ARMED = "armed"
+    FAILED = "failed"
+
+
+class KeyProof:
+    """Key proof: looks for the first created record until it is found.
+
+    Args:
+        keys: How look-ups are made.
+        since: Wall-clock seconds since which look-ups list.
+        patience: Seconds of waiting within which the record must be found.
+        server: Knows whether the server is there; None where nothing does.
+        ended: Called when it has succeeded or failed, or the keys of another row have armed it.
+
+    Attributes:
+        state: How far it has come.
+        begun: Whether a created record has been seen.
+        error: Why it failed, or None.
+        found_after: Seconds after which the record was found; None before.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        since: float,
+        patience: float,
+        server: Server | None = None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._keys = keys
+        self._since = since
+        self._patience = patience
+        self._server = server
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+        self.state = ProofState.UNPROVED
+        self.begun = False
+        self.found_after: float | None = None
+        self.error: WelkinError | None = None
+
+    @property
+    def armed(self) -> bool:
+        """Whether keys can be trusted, and absence with them."""
+        return self.state is ProofState.ARMED and (self.found_after is not None or not self.begun)
+
+    def begin(self, record: Any, group: str, key: str) -> None:
+        """Start on the first created record; the proof has failed at once where the key was not given back.
+
+        Args:
+            record: What the server answered.
+            group: What is listed to find it.
+            key: What was sent in the key field.
+        """
+        self.begun = True
+        if self._keys.key_of(record) != key:
+            self._fail(f"the server did not keep {self._keys.field}")
+            return
+        if self.state is ProofState.UNPROVED:
+            self.state = ProofState.PROVING
+        self._task = asyncio.create_task(self._find(group, record, key), name="welkin_async bulk proof")
+
+    def adopt(self, lag: float) -> None:
+        """Take over the proof of another run.
+
+        Args:
+            lag: Seconds by which look-ups ran behind there.
+        """
+        self.begun, self.found_after, self.state = True, lag, ProofState.ARMED
+
+    def confirm(self) -> None:
+        """Note that a look-up has found another row's key, which proves that keys are kept."""
+        if self.state is ProofState.UNPROVED:
+            self.state = ProofState.ARMED
+            self._ended()
+
+    async def wait(self) -> None:
+        """Wait until a proof that has begun has succeeded or failed."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def aclose(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _find(self, group: str, created: Any, key: str) -> None:
+        began = last = time.monotonic()
+        pause = waited = gone = 0.0
+        try:
+            while True:
+                records, answered, _ = await look(self._keys.listing(group, self._since), self._server)
+                last, before = time.monotonic(), last
+                shown = [record for record in records or () if self._keys.shows(record, created)]
+                if shown and all(self._keys.key_of(record) != key for record in shown):
+                    self._fail(f"the server gave {self._keys.field} back and did not keep it")
+                    return
+                if shown:
+                    self.found_after = last - began - gone
+                    self.state = ProofState.ARMED
+                    self._ended()
+                    return
+                if answered:
+                    waited += pause
+                else:
+                    gone += last - before  # while the server is not there nothing can be found
+                if waited > self._patience:
+                    field = self._keys.field
+                    self._fail(f"a record with its {field} was created, but look-ups do not find it")
+                    return
+                pause = min(pause * 1.5, _LONGEST) if pause else _LOOK_EVERY
+                await asyncio.sleep(pause)
+        except WelkinError as error:
+            self.state, self.error = ProofState.FAILED, error
+            self._ended()
+
+    def _fail(self, reason: str) -> None:
+        self.state = ProofState.FAILED
+        self.error = ProofError(f"{reason}; nothing was sent twice. Import without a key field, or use another one.")
+        self._ended()

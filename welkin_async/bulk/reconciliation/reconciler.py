@@ -1,0 +1,621 @@
+"""Reconciler: looks for rows that may be on the server, in rounds, and decides about each.
+
+Such rows are rare. One is put aside and its worker goes on; a round lists the groups concerned once when nothing else
+can be sent, when too many rows are aside, or when the oldest has waited for a minute, and again until none is left.
+Later is also safer: by then what was cut off has landed, and records sent since are witnesses that listings are new.
+
+The first listing of a group is complete. Those after it reach back behind it alone, by as much as clocks differ,
+look-ups lag and rows may land late; they may find a row, but that one is absent only a complete listing tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import attrs
+
+from welkin_async.bulk.clock import WallClock
+from welkin_async.bulk.errors import JournalError, ProofError
+from welkin_async.bulk.journal.row_admission import RowAdmission
+from welkin_async.bulk.keys.protocol import Found, Keys
+from welkin_async.bulk.reconciliation.key_proof import KeyProof, ProofState
+from welkin_async.bulk.reconciliation.lookup import Server, look
+from welkin_async.bulk.reconciliation.policy import LAG_FACTOR, Decision, LagTracker, PendingRow, View, choose, decide
+from welkin_async.bulk.reconciliation.preexisting import PreexistingRecords
+from welkin_async.bulk.rows import PreparedRow
+from welkin_async.errors import DecodeError, OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
+from welkin_async.wire.request import Request
+
+_LISTERS = 4  # groups listed at once, so that look-ups take little from the import itself
+_SHORTEST, _LONGEST = 0.2, 2.0  # seconds between two rounds
+_BRIEFEST = 0.02  # seconds, however short the settle time is
+_DUE = 60.0  # seconds after which a row that waits makes a round due
+_LOOK_BACK = 86400.0  # seconds before the first start since which is listed: clocks are wrong by hours, not days
+_LEAST_SKEW = 5.0  # seconds by which clocks are taken to differ, at least
+_WHOLE_KEPT = 1024  # groups of which it is known when they were listed completely
+_LONG_AGO = 3600.0  # seconds after which nothing of an earlier run lands any more
+_TRIES = 3  # rows of earlier runs that are looked for, so that finding one may prove the keys
+_SIMILAR = 4  # characters that a changed key must share with its own
+
+
+@attrs.define
+class SharedRun:
+    """What the runs of the chunks of one import share, so that each does not find it out anew.
+
+    Attributes:
+        proved: Whether keys are proved; what a run has proved is noted here at its end.
+        lag: Seconds by which look-ups ran behind at most.
+        keys_changed: Whether the server changes keys, so that nothing may be sent a second time.
+        adopted_since: Wall-clock seconds since which a record that is found and equal was created by this import; None
+            where nothing of it can be there.
+        settled: Whether all that others may have sent has landed already.
+        permit: Returns why nothing more may be sent, or None.
+    """
+
+    proved: bool
+    lag: float
+    keys_changed: bool
+    adopted_since: float | None
+    settled: bool
+    permit: Callable[[], WelkinError | None]
+
+    def permits(self, stop: Callable[[WelkinError], None]) -> bool:
+        """Tell whether rows may still be sent.
+
+        Args:
+            stop: Ends the run where they may not, given why.
+        """
+        refusal = self.permit()
+        if refusal is not None:
+            stop(refusal)
+        return refusal is None
+
+
+@attrs.frozen
+class LookupOptions:
+    """Options of looking for rows whose outcome is unknown.
+
+    Attributes:
+        keys: Finds records by their keys.
+        settle: Seconds after its last attempt within which a row may still land.
+        final_settle: Seconds after the last unknown outcome before the final scan; beyond ``settle``, also how long a
+            row that cannot be decided is waited for.
+        room: How many rows may be pending before pulling stops.
+        remove_doubles: Whether the final scan removes a double that is equal to the one that stays and was never
+            edited; others are only named.
+        existing: ``check``: rows are looked for before their first send, and every group in which the run created is
+            scanned. ``trust``: only what is in doubt is looked for.
+        shared: What is shared with the runs of other chunks, which leaves the final scan to be made for all together;
+            None where the run is an import of its own.
+    """
+
+    keys: Keys
+    settle: float
+    final_settle: float
+    room: int
+    remove_doubles: bool = False
+    existing: Literal["check", "trust"] = "check"
+    shared: SharedRun | None = None
+
+
+class _Created(NamedTuple):
+    """A created record: its group and id, and the monotonic seconds at which it was sent and answered."""
+
+    group: str
+    id: str
+    sent: float
+    answered: float
+
+
+class _Listing(NamedTuple):
+    """A group's listing: when it was begun, what it has by key (None where it is not complete), and all ids.
+
+    It is whole where it reaches back to before the first start.
+    """
+
+    began: float
+    answered: bool
+    by_key: Mapping[str, Sequence[Any]] | None
+    ids: frozenset[str]
+    whole: bool
+
+
+class Reconciler:
+    """Reconciler: keeps the pending rows of a run, and finds out what became of them.
+
+    Args:
+        options: How rows are looked for.
+        admission: Keeps the journal.
+        decided: Carries out a decision about a pending row, given what was found.
+        fail: Stops the import.
+        idle: Tells whether no worker has anything to send.
+        server: Knows whether the server is there; None where nothing does.
+
+    Attributes:
+        keys: Finds records by their keys.
+        proof: Shows that keys can be trusted.
+        again: Rows that were found absent, to be sent again by the next free worker.
+        full: Whether so many rows are pending that no more may be pulled.
+        cautious: Whether rows must go one at a time: a journal is kept, and keys are not proved yet. A run that is
+            killed leaves rows that may have been sent, and only proved keys tell whether they were.
+        pending: How many rows are looked for.
+        lookups: How many listings were made.
+        last_unknown: Monotonic seconds of the last attempt that ended unknown.
+        suspects: Rows that were sent again before it came out that the server changes keys; None where it does not.
+    """
+
+    def __init__(
+        self,
+        options: LookupOptions,
+        admission: RowAdmission,
+        decided: Callable[[PendingRow, Decision, Any, tuple[str, ...]], Awaitable[None]],
+        fail: Callable[[BaseException], None],
+        idle: Callable[[], bool],
+        server: Server | None,
+    ) -> None:
+        self._skew = _LEAST_SKEW
+        self._whole_at: dict[str, float] = {}  # monotonic seconds of the last complete listing, by group
+        self.keys = keys = options.keys
+        self.server = server
+        self._admission = admission
+        self._journal = journal = admission.journal
+        self._decided = decided
+        self._fail = fail
+        self._idle = idle
+        self._scans_all = options.existing == "check" and keys.sees_all
+        self._settle = options.settle
+        self._final_settle = options.final_settle
+        self._room = options.room
+        self._wall = WallClock()
+        # Not before: until the journal was had, another process may have been sending its rows.
+        self._started = self._there_since = time.monotonic()
+        self.since = (journal.since(0) or self._wall.at(self._started)) - _LOOK_BACK
+        self.proof = KeyProof(keys, self.since, options.final_settle, server, self._proved)
+        self._lag = LagTracker()
+        self._lag.widen(journal.lag)
+        self._preexisting = PreexistingRecords(keys, server)
+        self._by_group: dict[str, dict[int, PendingRow]] = {}
+        self._newest: _Created | None = None
+        self._control_record: _Created | None = None  # kept until a listing shows it: a lag still open is not closed
+        self._tries = _TRIES
+        self._task: asyncio.Task[None] | None = None
+        self._due = asyncio.Event()
+        self._slots = asyncio.Semaphore(_LISTERS)
+        self._lookups = 0
+        self._resent: list[PreparedRow] = []
+        self._disarmed = journal.keys_changed
+        self.again: deque[PendingRow] = deque()
+        self.pending = 0
+        self.full = False
+        self.cautious = journal.persistent
+        # What earlier runs have left may still land, unless that is long ago.
+        recent = self._wall.at(self._started) - journal.last_unknown < _LONG_AGO
+        self.last_unknown = self._started if recent else float("-inf")
+        if (shared := options.shared) is not None:
+            self._lag.widen(shared.lag)
+            self._disarmed = self._disarmed or shared.keys_changed
+            if shared.proved:
+                self.proof.adopt(shared.lag)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a row is still pending or about to be sent again."""
+        return bool(self.pending or self.again)
+
+    @property
+    def lookups(self) -> int:
+        """How many listings were made."""
+        return self._lookups + self._preexisting.lookups
+
+    @property
+    def suspects(self) -> Sequence[PreparedRow]:
+        """The rows that were sent again, where it came out that the server changes keys; else none."""
+        return self._resent if self._disarmed else ()
+
+    @property
+    def _armed(self) -> bool:
+        """Whether absence can be trusted."""
+        return self.proof.armed and not self._disarmed
+
+    def share(self, run: SharedRun) -> None:
+        """Note what was found out for the runs of other chunks.
+
+        Args:
+            run: What is shared with them.
+        """
+        run.proved = run.proved or self.proof.armed
+        run.lag = max(run.lag, self._lag.largest)
+        run.keys_changed = run.keys_changed or self._disarmed
+
+    def wake(self) -> None:
+        """Note that a worker has nothing to send, so that a round may be due."""
+        self._due.set()
+
+    def created(
+        self, row: PreparedRow, record: Any, sent: float, changed: tuple[str, ...], again: PendingRow | None
+    ) -> None:
+        """Take note of a created record; the first one is the proof.
+
+        Args:
+            row: The row.
+            record: What the server answered.
+            sent: Monotonic seconds before it was sent.
+            changed: The fields that the server dropped or changed.
+            again: What it was pending as before, where it was sent again.
+        """
+        if again is not None:
+            self._note(row, again.first_sent, record_id=record.id)
+        if self._journal.wants_anchors:
+            self._journal.anchor(row.group, record.id)
+        if again is None and self._scans_all:
+            self._journal.landed(self._admission.slot(row.index), row.key or "", row.group, record.id)
+        if not self.proof.begun:
+            self.proof.begin(record, row.group, row.key or "")
+        elif changed and self.keys.field in changed:
+            self._disarm()
+        self._newest = _Created(row.group, record.id, sent, time.monotonic())
+        if self.pending:
+            self._measure_skew(record)
+        for pending in self._by_group.get(row.group, {}).values():
+            if pending.witness is None and sent >= pending.ended + self._settle:
+                pending.witness = record.id
+
+    def refused(self, row: PreparedRow) -> None:
+        """Take note of a row that is reported as refused: an error names no record, so the final scan looks for it."""
+        self._note(row, self._wall.now(), refused=True)
+
+    async def skipped(self, row: PreparedRow) -> None:
+        """Take note of a row that an earlier run created: if its key is found, that is the proof.
+
+        Raises:
+            AuthenticationError: the server refused the token.
+        """
+        if self.proof.state is ProofState.UNPROVED and self._tries > 0:
+            self._tries -= 1
+            listing = await self._list(row.group)
+            if listing.by_key is not None and self._records_of(row, listing.by_key):
+                self.proof.confirm()
+
+    def reaches(self, created: str | None) -> bool:
+        """Tell whether look-ups reach back to a record.
+
+        Args:
+            created: When it was created, as the server writes it; None where that is not known.
+        """
+        try:
+            return created is not None and datetime.fromisoformat(created).timestamp() >= self.since
+        except ValueError:
+            return False
+
+    def found(self) -> None:
+        """Take note that a row's key was found on the server before the row was sent, which proves keys as well."""
+        self.proof.confirm()
+
+    async def is_absent(self, row: PreparedRow) -> bool:
+        """Tell whether a row that an earlier run did not create is surely not on the server, and so may be sent.
+
+        Raises:
+            AuthenticationError: the server refused the token.
+        """
+        if not row.key:
+            return True  # nothing can carry it, and it fails by itself
+        settled = self._started + self._settle
+        for key in (row.key, *self.keys.former(row)):
+            if not (await self._preexisting.find(row.group, key, since=self.since, not_before=settled)).absent:
+                return False
+        return True
+
+    def look(self, row: PreparedRow, since: float, line: RequestLine, reason: str) -> None:
+        """Look for a row that may be there from before; bytes may still land, so it settles from this run's start.
+
+        Args:
+            row: The row.
+            since: Wall-clock seconds since which it may have been sent.
+            line: What was sent.
+            reason: Why it may be there.
+        """
+        self.last_unknown = max(self.last_unknown, self._started)
+        self._add(PendingRow(row, since, self._started, 0, OutcomeUnknownError(reason, request=line)), new=True)
+
+    def park(
+        self, row: PreparedRow, request: Request, sent: float, error: RequestError, again: PendingRow | None
+    ) -> None:
+        """Look for a row whose outcome is unknown, or whose refusal may be another request's answer.
+
+        Args:
+            row: The row.
+            request: Its last request.
+            sent: Monotonic seconds before that request.
+            error: How it ended.
+            again: What it was pending as before, where this was not the first time.
+        """
+        pending = again or PendingRow(row, self._wall.at(sent), 0.0, 0, error, overloaded=True)
+        pending.attempts += request.attempts
+        pending.rejection = error if isinstance(error, RejectedError) else None
+        pending.witness = None
+        if again is None or request.unknown:
+            pending.overloaded = pending.overloaded and error.status == 503
+            pending.error, pending.waited = error, 0.0
+            pending.ended = self.last_unknown = time.monotonic()
+        named = f"jsonBody.{self.keys.field}"
+        pending.echoed_key = next((str(value) for field, value in request.differences if field == named), None)
+        self._add(pending, new=again is None)
+
+    async def stop(self) -> list[PendingRow]:
+        """Stop looking, and return the rows that are not decided: pending, or waiting to be sent again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        left = [*(pending for rows in self._by_group.values() for pending in rows.values()), *self.again]
+        self._by_group.clear()
+        self.again.clear()
+        self.pending = 0
+        return left
+
+    def _add(self, pending: PendingRow, *, new: bool) -> None:
+        """Put a row aside, and see that its key is scanned in the end, by whatever run."""
+        if new:
+            self._note(pending.row, pending.first_sent)
+        self._by_group.setdefault(pending.row.group, {})[pending.row.index] = pending
+        self.pending += 1
+        self.full = self.pending >= self._room
+        self._due.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="welkin_async bulk reconciler")
+
+    def _note(self, row: PreparedRow, first_sent: float, **more: Any) -> None:
+        """Keep a key for the final scan; see `Journal.unknown`."""
+        try:
+            self._journal.unknown(self._admission.slot(row.index), row.key or "", row.group, first_sent, **more)
+        except JournalError as error:
+            self._fail(error)
+
+    async def _run(self) -> None:
+        """Make rounds until no row is pending."""
+        pause = _SHORTEST
+        try:
+            while self.pending:
+                waited = max(_BRIEFEST, min(pause, self._settle))
+                await asyncio.sleep(waited)
+                await self._until_due()
+                before = self.pending
+                await self._round(waited)
+                pause = min(pause * 1.5, _LONGEST) if self.pending >= before else _SHORTEST
+        except Exception as error:  # whatever it is: nothing would look any more, and the import would wait for ever
+            self._fail(error)
+
+    async def _until_due(self) -> None:
+        """Wait until nothing else can be sent, too many rows are pending, or the oldest has waited long enough."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DUE):
+                while not self.full and not (self._idle() and not self.again):
+                    self._due.clear()
+                    await self._due.wait()
+
+    async def _round(self, waited: float) -> None:
+        """List every group that has a pending row once, and decide about each row."""
+        rows = {group: list(pending.values()) for group, pending in self._by_group.items()}
+        quiet = self._idle() and not self.again
+        self._lookups += len(rows)
+        listings = dict(zip(rows, await asyncio.gather(*map(self._list, rows)), strict=True))
+        control = await self._control(listings)
+        due = [
+            group
+            for group, listing in listings.items()
+            if not listing.whole and any(self._may_end(each, listing, control, quiet=quiet) for each in rows[group])
+        ]
+        self._lookups += len(due)
+        whole = await asyncio.gather(*(self._list(group, whole=True) for group in due))
+        listings.update(zip(due, whole, strict=True))
+        for group, listing in listings.items():
+            if listing.by_key is not None and listing.whole:
+                for pending in rows[group]:
+                    await self._find_changed_key(pending, listing.by_key)
+        # A row whose key may have been changed, and that no complete listing has answered for yet, holds back all.
+        held = any(each.echoed_key and not each.seen_absent for group in rows.values() for each in group)
+        for group, listing in listings.items():
+            for pending in rows[group]:
+                if listing.answered and pending.ended <= listing.began and self._is_pending(pending):
+                    if self._armed or self.server is None or not self.server.held:
+                        pending.waited += waited  # while nothing is created nothing can be proved
+                    await self._judge(pending, listing, control, quiet=quiet, held=held)
+
+    async def _judge(
+        self, pending: PendingRow, listing: _Listing, control: _Listing | None, *, quiet: bool, held: bool
+    ) -> None:
+        """Decide about a row after a listing of its group, and have it carried out."""
+        decision, found = self._decision(pending, listing, control, quiet=quiet, held=held)
+        if found is None and not listing.whole:
+            return
+        if found is not None and pending.attempts and pending.seen_absent:
+            self._widen(listing.began - pending.ended)
+        elif found is None and listing.by_key is not None:
+            pending.seen_absent = True
+        if found is not None:
+            if pending.attempts and not self.proof.begun:  # nothing else has told how far look-ups lag
+                self._widen(min(self._wall.now() - pending.first_sent, self._final_settle / LAG_FACTOR))
+            self.proof.confirm()
+        if decision is not Decision.WAIT:
+            await self._release(pending, decision, None if found is None else found.record, ())
+
+    def _may_end(self, pending: PendingRow, listing: _Listing, control: _Listing | None, *, quiet: bool) -> bool:
+        """Tell whether a complete listing is worth the while: with one a row would be given up, or sent again."""
+        if not (listing.answered and pending.ended <= listing.began):
+            return False
+        if pending.echoed_key is not None and not pending.seen_absent:
+            return True
+        decision, found = self._decision(pending, listing, control, quiet=quiet, held=False)
+        return found is None and decision is not Decision.WAIT
+
+    def _decision(
+        self, pending: PendingRow, listing: _Listing, control: _Listing | None, *, quiet: bool, held: bool
+    ) -> tuple[Decision, Found | None]:
+        """Decide about a row as if the listing were complete, and return the record that it has of it."""
+        found, newest, shown = None, self._control_record, False
+        if listing.by_key is not None:
+            found = choose(self._found(pending.row, self._records_of(pending.row, listing.by_key)))
+        witnessed = pending.witness in listing.ids
+        if newest is not None and control is not None and newest.id in control.ids:
+            shown = True
+            witnessed = witnessed or newest.sent >= max(pending.ended, self._there_since) + self._settle
+        view = View(
+            complete=listing.by_key is not None,
+            began=listing.began,
+            there_since=self._there_since,
+            armed=self._armed and not held,
+            witnessed=witnessed,
+            quiet=quiet and (shown or newest is None),
+            settle=self._settle,
+            lag=self._lag.at(listing.began),
+            patience=max(self._settle, LAG_FACTOR * self._lag.largest) + self._final_settle,
+        )
+        return decide(pending, found, view), found
+
+    async def _find_changed_key(self, pending: PendingRow, by_key: Mapping[str, Sequence[Any]]) -> None:
+        """See whether a row is there under the key that came back in place of its own: then the server changes keys.
+
+        Another's answer has another's key, so the two must be alike, as one that was cut or written otherwise is.
+        """
+        echoed, own, field = pending.echoed_key, pending.row.key or "", self.keys.field
+        if echoed is None or own in by_key:
+            return
+        one, other = _letters(echoed), _letters(own)
+        if len(one) < min(_SIMILAR, len(other)) or not (other.startswith(one) or one.startswith(other)):
+            return
+        for record in by_key.get(echoed.strip(), ()):
+            if self.keys.changed_in(pending.row, record) == (field,):
+                self._disarm()
+                await self._release(pending, Decision.ADOPT, record, (field,))
+                return
+
+    async def _control(self, listings: Mapping[str, _Listing]) -> _Listing | None:
+        """Look for the run's newest record in its own group; None where none was created, or it could not be listed."""
+        if self._control_record is None or not self._lag.is_open(self._control_record.id):
+            self._control_record = self._newest
+        newest = self._control_record
+        if newest is None:
+            return None
+        listing = listings.get(newest.group)
+        if listing is None:
+            self._lookups += 1
+            listing = await self._list(newest.group)
+        # What was begun before the answer came may have been made before the record was.
+        if not listing.answered or listing.began < newest.answered:
+            return None
+        if listing.by_key is None and newest.id not in listing.ids:
+            return None
+        self._lag.observe(newest.id, newest.answered, listing.began, found=newest.id in listing.ids)
+        self._widen(self._lag.largest)
+        return listing
+
+    def _measure_skew(self, record: Any) -> None:
+        """See by how much the server's clock differs from this one."""
+        with contextlib.suppress(ValueError):
+            created = self.keys.stamps(record)[0]
+            if created is not None:
+                self._skew = max(self._skew, abs(datetime.fromisoformat(created).timestamp() - self._wall.now()))
+
+    def _window(self, group: str) -> float:
+        """Return the wall-clock seconds since which a group is listed, behind its last complete listing."""
+        whole_at = self._whole_at.get(group)
+        if whole_at is None:
+            return self.since
+        created = (self._newest, self._control_record)
+        shown = [self._wall.at(each.sent) for each in created if each is not None and each.group == group]
+        rows = self._by_group.get(group, {}).values()
+        sent = [each.first_sent for each in rows if each.ended > whole_at]  # it may have shown these already
+        reach = self._skew + LAG_FACTOR * self._lag.at(time.monotonic()) + self._settle
+        return max(self.since, min([self._wall.at(whole_at), *shown, *sent]) - reach)
+
+    async def _list(self, group: str, *, whole: bool = False) -> _Listing:
+        """List a group once: completely, or behind the last complete listing."""
+        async with self._slots:
+            began = time.monotonic()
+            since = self.since if whole else self._window(group)
+            records, answered, _ = await look(self.keys.listing(group, since), self.server)
+        if not answered:
+            self._there_since = time.monotonic()
+        by_key: dict[str, list[Any]] | None = None if records is None else {}
+        ids = set()
+        for record in records or ():
+            ids.add(record.id)
+            try:
+                key = self.keys.key_of(record)
+            except DecodeError:
+                by_key = None  # it may be any row's
+                continue
+            if by_key is not None and key is not None:
+                by_key.setdefault(key, []).append(record)
+        whole = since <= self.since
+        if whole and by_key is not None:
+            self._whole_at.pop(group, None)
+            self._whole_at[group] = began
+            if len(self._whole_at) > _WHOLE_KEPT:
+                del self._whole_at[next(iter(self._whole_at))]
+        return _Listing(began, answered, by_key, frozenset(ids), whole)
+
+    def _records_of(self, row: PreparedRow, by_key: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+        """Return the records that carry a row's key, or else one under which an earlier version may have sent it."""
+        records = by_key.get(row.key or "", ())
+        return records or [record for key in self.keys.former(row) for record in by_key.get(key, ())]
+
+    def _found(self, row: PreparedRow, records: Iterable[Any]) -> list[Found]:
+        key = {self.keys.field}  # by which they were found, if not in the form in which it is sent by now
+        return [Found(record, key.issuperset(self.keys.changed_in(row, record))) for record in records]
+
+    def _is_pending(self, pending: PendingRow) -> bool:
+        return self._by_group.get(pending.row.group, {}).get(pending.row.index) is pending
+
+    async def _release(self, pending: PendingRow, decision: Decision, record: Any, altered: tuple[str, ...]) -> None:
+        """Take a row out, and have a decision about it carried out."""
+        rows = self._by_group.get(pending.row.group, {})
+        del rows[pending.row.index]
+        if not rows:
+            del self._by_group[pending.row.group]
+        self.pending -= 1
+        self.full = self.pending >= self._room
+        if decision is Decision.RESEND:
+            pending.resends += 1
+            self._note(pending.row, pending.first_sent, resent=True)
+            self._resent.append(pending.row)
+            self.again.append(pending)
+        elif decision is Decision.ADOPT:
+            self._note(pending.row, pending.first_sent, record_id=record.id)
+        elif decision is Decision.REJECT:
+            self._note(pending.row, pending.first_sent, refused=True)
+        await self._decided(pending, decision, record, altered)
+
+    def _disarm(self) -> None:
+        """Send nothing again from now on: rows that are pending may be there under other keys than their own."""
+        if not self._disarmed:
+            self._disarmed = True
+            with contextlib.suppress(JournalError):  # the next call of anything says so
+                self._journal.note_keys_changed()
+
+    def _widen(self, lag: float) -> None:
+        """Take note of a lag of look-ups, for later runs too."""
+        self._lag.widen(lag)
+        if self._journal.persistent and lag > self._journal.lag:
+            with contextlib.suppress(JournalError):  # the next call of anything says so
+                self._journal.measured(lag)
+
+    def _proved(self) -> None:
+        """Go on as the proof says."""
+        self.cautious = False
+        if self.proof.state is ProofState.FAILED:
+            self._fail(self.proof.error or ProofError("the key could not be proved"))
+            return
+        self._admission.widen()
+        if self.proof.found_after is not None:
+            self._widen(self.proof.found_after)
+
+
+def _letters(key: str) -> str:
+    """Return what is left of a key however it is written."""
+    return "".join(filter(str.isalnum, key.casefold()))

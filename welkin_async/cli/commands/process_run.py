@@ -1,0 +1,159 @@
+"""Imports of the command line by several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+import typer
+
+from welkin_async.bulk import ChunkReport
+from welkin_async.cli.options.connection import Connection
+from welkin_async.cli.options.resume_command import resume_command
+from welkin_async.cli.options.row_options import RunFlags
+from welkin_async.cli.progress import progress_shown, say
+from welkin_async.cli.runtime import Interrupt, finish
+from welkin_async.cli.wording import CommandError
+from welkin_async.errors import WelkinError
+from welkin_async.files import WorkersFailedError
+from welkin_async.files.chunks.process_pool import ProcessPool
+from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.report.text import whole
+
+_DRAINING = "stopping: the chunks that are begun are finished; press Ctrl-C again to stop at once"
+_COUNTS = (
+    ("created", "created"),
+    ("unchanged", "there before"),
+    ("rejected", "rejected"),
+    ("failed", "failed"),
+    ("unknown", "unknown"),
+    ("conflict", "in conflict"),
+    ("altered", "altered"),
+    ("doubled", "doubled"),
+    ("missing", "missing"),
+)
+
+
+@attrs.define
+class _Counts:
+    """Counts of a progress display."""
+
+    pool: ProcessPool | None = None
+    report: ChunkReport = attrs.field(factory=ChunkReport)
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are."""
+        made = None if self.pool is None else self.pool.planned
+        return None if made is None else made.rows
+
+    @property
+    def rows(self) -> int:
+        """How many rows of chunks that are done."""
+        return self.report.rows
+
+    def line(self) -> str:
+        """Say in one line how far it is."""
+        if self.total is None:
+            return "dividing the file into chunks"
+        chunks = f"{self.report.chunks} chunks done"
+        return f"{whole(self.rows)} of {whole(self.total)} rows, {chunks}"
+
+    def take(self, report: ChunkReport) -> None:
+        """Take the counts in."""
+        self.report = report
+
+
+def carry_out_in_processes(
+    context: typer.Context,
+    files: Sequence[Path],
+    job_of: Callable[[Path], RecordImport],
+    flags: RunFlags,
+    connection: Connection,
+    processes: int,
+) -> None:
+    """Import a file by several processes, and end the command.
+
+    Args:
+        context: Of the command.
+        files: As they were given: one.
+        job_of: Returns what is done with a file.
+        flags: How.
+        connection: Where to connect.
+        processes: How many processes.
+
+    Raises:
+        Exit: always, with the exit code.
+        CommandError: options do not go together.
+    """
+    resume = resume_command(context)
+
+    async def main(interrupt: Interrupt) -> int:
+        """Import, and say what came of it."""
+        _check(files, flags)
+        counts = _Counts()
+        interrupt.orderly, interrupt.notice = True, _DRAINING
+        job = job_of(files[0])
+        job = attrs.evolve(job, settings=attrs.evolve(job.settings, journal=None, rejects=None, review=None))
+        async with connection.session() as welkin:
+            counts.pool = pool = ProcessPool(
+                job, welkin, shared=connection.shared, processes=processes, stop=interrupt.stop, on_progress=counts.take
+            )
+            async with progress_shown(counts):
+                report, error = await _run(pool)
+        _print(report, error, resume, stopped=bool(interrupt.signal), as_json=flags.json)
+        if interrupt.signal:
+            return interrupt.exit_code
+        return 0 if report.complete else 1
+
+    finish(main, as_json=flags.json)
+
+
+def _check(files: Sequence[Path], flags: RunFlags) -> None:
+    """Refuse what several processes do not do."""
+    single = {
+        "--dry-run": flags.dry_run,
+        "--journal": flags.journal is not None,
+        "--retry": flags.retry,
+        "--restart": flags.restart,
+        "--ordered-by": flags.ordered_by is not None,
+        "--max-failures": flags.max_failures is not None,
+        "--rejects": flags.rejects is not None,
+        "--csv-safe": flags.csv_safe,
+        "--results": flags.results is not None,
+        "--report": flags.report is not None,
+    }
+    given = [name for name, value in single.items() if value]
+    if given:
+        raise CommandError(f"{' and '.join(given)} does not go with --processes")
+    if len(files) != 1 or not files[0].is_file():
+        raise CommandError("--processes goes with a single file")
+
+
+async def _run(pool: ProcessPool) -> tuple[ChunkReport, WelkinError | None]:
+    try:
+        return await pool.run(), None
+    except WorkersFailedError as error:
+        return error.report, error
+    except asyncio.CancelledError:
+        return pool.report, None
+
+
+def _print(report: ChunkReport, error: WelkinError | None, resume: str, *, stopped: bool, as_json: bool) -> None:
+    if as_json:
+        told = report.to_dict() | {"error": None if error is None else str(error)}
+        told["resume"] = resume if stopped or error is not None else None
+        sys.stdout.write(f"{json.dumps(told, indent=2)}\n")
+    else:
+        counts = [f"{whole(getattr(report, name))} {word}" for name, word in _COUNTS if getattr(report, name)]
+        sys.stdout.write(f"{whole(report.rows)} rows in {report.chunks} chunks: {', '.join(counts) or 'none'}\n")
+    if error is not None:
+        say(f"welkin-async: {error}")
+    if stopped or error is not None:
+        say(f"welkin-async: stopped; nothing is lost. This goes on where it stopped:\n  {resume}")
+    elif not report.complete:
+        say("welkin-async: the same command without --processes finds what is done, and writes the others to a file")

@@ -1,0 +1,46 @@
+"""Resume command: the command line that goes on where a run stopped."""
+
+from __future__ import annotations
+
+import shlex
+from enum import Enum
+from typing import Any
+
+import typer
+
+_ANEW = frozenset({"retry", "restart", "dry_run", "check_patients"})
+
+
+def resume_command(context: typer.Context) -> str:
+    """Return the command as it was given, without what makes it do something else than go on.
+
+    Args:
+        context: Of the command that runs.
+    """
+    words = ["welkin-async", context.info_name or "import"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        value = context.params.get(name)
+        if name in _ANEW or not _given(context, name):
+            continue
+        words += _words(parameter, value)
+    return shlex.join(words)
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _words(parameter: Any, value: Any) -> list[str]:
+    if parameter.param_type_name == "argument":
+        return [_text(each) for each in (value if isinstance(value, list | tuple) else [value])]
+    if isinstance(value, bool):
+        names = parameter.opts if value else parameter.secondary_opts
+        return [names[0]] if names else []
+    values = value if isinstance(value, list | tuple) else [value]
+    return [word for each in values for word in (parameter.opts[0], _text(each))]
+
+
+def _text(value: Any) -> str:
+    return str(value.value if isinstance(value, Enum) else value)

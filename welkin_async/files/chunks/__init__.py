@@ -1,0 +1,1 @@
+"""Chunks of a file: references to its rows, for workers that read them themselves."""

@@ -1,0 +1,270 @@
+"""Process pool: an import by several processes of one machine, any of which may die."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import secrets
+from collections import deque
+from collections.abc import Callable
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from welkin_async.bulk import ChunkReport, finish_import, merge
+from welkin_async.bulk.actions.create_cdt import CreateCdt
+from welkin_async.errors import WelkinError
+from welkin_async.files.chunks.plan import Chunk, Plan, plan_identity, plan_settings
+from welkin_async.files.chunks.worker import Answer, Order, Work, work
+from welkin_async.files.errors import FileError
+from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.session import Welkin
+from welkin_async.shared import ChunkLedger, coordination, new_key
+from welkin_async.shared.ledger import LEASE
+from welkin_async.shared.sealing import VARIABLE
+
+ROWS = 5000  # of a chunk
+_TRIES = 4  # at a chunk: a worker may die of something else than its rows
+_HOPELESS = frozenset({"AuthenticationError", "ProofError", "FileError", "LedgerError", "ConfigurationError"})
+_END = 10.0  # seconds for which a worker without orders may take to end
+
+
+class WorkersFailedError(WelkinError):
+    """An import by several processes could not be carried out to its end; what is done is in the ledger.
+
+    Attributes:
+        report: The counts of the chunks that are done.
+        reason: What went wrong.
+    """
+
+    def __init__(self, report: ChunkReport, reason: str) -> None:
+        self.report = report
+        self.reason = reason
+        super().__init__(f"{reason}; the same call goes on where this one ended")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.report, self.reason)
+
+
+class ProcessPool:
+    """Process pool: hands the chunks of a file to worker processes, and those of a process that died to another.
+
+    A process that dies leaves a chunk in the ledger. Its lease is ended here, because the death of a process of this
+    machine is certain; then another one finds what it had sent.
+
+    Args:
+        job: What is done with rows.
+        welkin: An open session, whose settings those of the workers are; ``rate`` is what all may send together.
+        shared: The URL of the store they share; None for a SQLite file beside the input.
+        processes: How many.
+        rows: How many rows a chunk is to have.
+        lease: Seconds that the lease of a chunk lasts.
+        stop: Asks for an end: no further chunk is begun.
+        on_progress: Called with the counts up to then whenever a chunk is done.
+
+    Attributes:
+        report: The counts of the chunks that are done, merged.
+        planned: The plan; None before it was made.
+        pids: Of the processes that run.
+        restarts: How many processes took the place of one that died.
+    """
+
+    def __init__(
+        self,
+        job: RecordImport,
+        welkin: Welkin,
+        *,
+        shared: str | None = None,
+        processes: int = 2,
+        rows: int = ROWS,
+        lease: float = LEASE,
+        stop: asyncio.Event | None = None,
+        on_progress: Callable[[ChunkReport], None] | None = None,
+    ) -> None:
+        if processes < 1:
+            raise FileError("processes= is at least 1")
+        if job.key_field is None or job.existing != "check":
+            raise FileError("an import by several processes needs keys, and looks for rows before it sends them")
+        self._job = job
+        self._welkin = welkin
+        self._shared = shared or f"sqlite:///{beside(job.settings.file, job.cdt)}"
+        self._processes = processes
+        self._rows = rows
+        self._lease = lease
+        self._stop = asyncio.Event() if stop is None else stop
+        self._on_progress = on_progress
+        self._reports: list[ChunkReport] = []
+        self._orders: deque[tuple[Chunk, int]] = deque()
+        self._failure = ""
+        self.planned: Plan | None = None
+        self.pids: set[int] = set()
+        self.restarts = 0
+
+    @property
+    def report(self) -> ChunkReport:
+        """The counts of the chunks that are done, merged."""
+        return merge(self._reports)
+
+    async def run(self) -> ChunkReport:
+        """Import the file.
+
+        Returns:
+            The counts of all chunks, after the final scan; where it was stopped, of those that are done.
+
+        Raises:
+            WorkersFailedError: a chunk could not be carried out.
+            FileError: the file or an option does not fit; nothing was sent.
+            WelkinError: the store cannot be used, or the final scan not be made.
+        """
+        job, settings = self._job, self._job.settings
+        column, key_field = job.patient.column, job.key_field
+        assert key_field is not None
+        made = await anyio.to_thread.run_sync(lambda: plan_settings(settings, by=column, rows=self._rows, key=job.key))
+        self.planned = made
+        action = CreateCdt(self._welkin.scope, job.cdt, check="off", key_field=None)
+        decisive = {
+            "settings": settings.bulk(made.digest, lambda _: None).get("source"),
+            "patient": job.patient.decisive,
+        }
+        decisive |= {"key_field": job.key_field, "key": job.key, "space": job.key_space}
+        identity = plan_identity(made, action.target, decisive)
+        shared = coordination(self._shared, self._lease)
+        try:
+            await shared.init()
+            run = identity[:16]
+            await shared.ledger.open_run(run, identity)
+            self._orders.extend((chunk, 1) for chunk in made.chunks)
+            given = Work(
+                settings=attrs.evolve(self._welkin.settings, shared=self._shared, on_attempt=None),
+                shared=self._shared,
+                lease=self._lease,
+                key=_seal_key(),
+                job=job,
+                digest=made.digest,
+                run=run,
+            )
+            await self._work_off(given, shared.ledger)
+            report = self.report
+            if self._failure:
+                raise WorkersFailedError(report, self._failure)
+            if self._stop.is_set():
+                return report
+            seen = await finish_import(self._welkin, job.cdt, run, shared.ledger, key_field=key_field)
+            return attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
+        finally:
+            await shared.aclose()
+
+    async def _work_off(self, given: Work, ledger: ChunkLedger) -> None:
+        count = min(self._processes, len(self._orders))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(count):
+                    group.create_task(self._employ(given, ledger), name="welkin_async bulk process")
+        except BaseExceptionGroup as errors:
+            first = errors.exceptions[0]
+        else:
+            return
+        raise first
+
+    async def _employ(self, given: Work, ledger: ChunkLedger) -> None:
+        """Keep one process busy, and replace it where it dies."""
+        worker = _Process(given)
+        self.pids.add(worker.pid)
+        try:
+            while self._orders and not self._failure and not self._stop.is_set():
+                chunk, tries = self._orders.popleft()
+                holder = secrets.token_hex(8)
+                answer = await worker.carry_out(Order(chunk, holder))
+                if answer is None:
+                    self.pids.discard(worker.pid)
+                    await ledger.release(given.run, chunk.id, holder)
+                    worker = _Process(given)
+                    self.pids.add(worker.pid)
+                    self.restarts += 1
+                    answer = Answer(None, "a worker process died", "")
+                self._take(chunk, tries, answer)
+            await worker.end()
+        finally:
+            self.pids.discard(worker.pid)
+            worker.kill()
+
+    def _take(self, chunk: Chunk, tries: int, answer: Answer) -> None:
+        """Note what came of a chunk, or have it done again."""
+        report = answer.report
+        if (report is None or not report.finished) and tries < _TRIES and answer.kind not in _HOPELESS:
+            self._orders.append((chunk, tries + 1))
+        elif report is None:
+            self._failure = self._failure or answer.error
+        else:
+            self._reports.append(report)
+            if self._on_progress is not None:
+                self._on_progress(self.report)
+
+
+class _Process:
+    """One worker process, and the pipe to it."""
+
+    def __init__(self, given: Work) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, far = context.Pipe()
+        self._process = context.Process(target=work, args=(far, given), daemon=True, name="welkin-async worker")
+        self._process.start()
+        far.close()
+        self.pid = self._process.pid or 0
+
+    async def carry_out(self, order: Order) -> Answer | None:
+        """Have an order carried out; None where the process died over it."""
+
+        def wait(connection: Connection) -> Answer | None:
+            try:
+                connection.send(order)
+                answer: Answer = connection.recv()
+            except (EOFError, OSError):
+                return None
+            return answer
+
+        try:
+            return await anyio.to_thread.run_sync(wait, self._connection, abandon_on_cancel=True)
+        except BaseException:
+            self.kill()
+            raise
+
+    async def end(self) -> None:
+        """Let the process end by itself."""
+
+        def wait() -> None:
+            try:
+                self._connection.send(None)
+            except OSError:
+                return
+            self._process.join(_END)
+
+        await anyio.to_thread.run_sync(wait)
+
+    def kill(self) -> None:
+        """End the process at once, where it runs; what it was doing is in the ledger."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+
+def beside(file: Path, cdt: str) -> Path:
+    """Return where the ledger of a file's import is: beside it.
+
+    Args:
+        file: The file.
+        cdt: The CDT's name.
+    """
+    return file.absolute().with_name(f"{file.name}.{cdt}.ledger")
+
+
+def _seal_key() -> str:
+    """Return the key that seals tokens for the workers; one made for this import where there is none."""
+    found = os.environ.get(VARIABLE, "")
+    return found or (new_key() if find_spec("cryptography") else "")

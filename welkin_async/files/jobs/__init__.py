@@ -1,0 +1,1 @@
+"""File jobs: what is done with each row of a file."""

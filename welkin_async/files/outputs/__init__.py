@@ -1,0 +1,1 @@
+"""Output files: rejects, reviews and results."""

@@ -1,0 +1,1 @@
+"""File readers: rows of CSV, NDJSON, JSON, Parquet and Excel files."""

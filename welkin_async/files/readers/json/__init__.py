@@ -1,0 +1,1 @@
+"""JSON: NDJSON lines, arrays of objects, and values read strictly."""

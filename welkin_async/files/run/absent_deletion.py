@@ -1,0 +1,141 @@
+"""Deletion of absent records: what a source no longer names is deleted, as an earlier plan says, and nothing else.
+
+A record goes only if all of this holds: the plan names it; its key is of the key space, and no row of the file has it,
+a refused one included; its patient is named by the file; it has not been changed since the plan; every row's key and
+patient could be read; and the file was read to its end. The plan names no more than may be deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import attrs
+
+from welkin_async.errors import NotFoundError, RequestError
+from welkin_async.files.errors import FileError
+from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.jobs.open_file import OpenedFile
+from welkin_async.files.report.absent_counts import AbsentCounts
+from welkin_async.files.report.text import whole
+from welkin_async.files.run.unexpected_records import (
+    NamedKeys,
+    UnexpectedRecord,
+    check_spaced,
+    read_named_keys,
+    unexpected_records,
+)
+from welkin_async.session import Welkin
+
+_LONGEST = 1 << 16  # characters of a line of a plan
+
+
+def read_plan(path: Path, most: int) -> dict[str, str]:
+    """Read from a plan what is to be deleted; blocks.
+
+    Args:
+        path: What an earlier dry run has written.
+        most: How many records may be deleted.
+
+    Returns:
+        When each record had been changed last, by its id.
+
+    Raises:
+        FileError: it cannot be read, is no plan, or names more than may be deleted.
+    """
+    planned: dict[str, str] = {}
+    try:
+        with path.open(encoding="utf-8") as file:
+            while line := file.readline(_LONGEST):
+                told = json.loads(line)
+                if told["status"] == "delete":
+                    (id,) = told["record_ids"]
+                    planned[str(id)] = str(told["updated_at"])
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise FileError(f"{path} is no plan of a dry run") from None
+    if len(planned) > most:
+        raise FileError(
+            f"{path} names {whole(len(planned))} records to be deleted, more than the {whole(most)} of max_deletes=; "
+            "nothing was sent"
+        )
+    return planned
+
+
+@attrs.define(kw_only=True)
+class AbsentDeletion:
+    """Deletion of absent records, after an upsert of the same file.
+
+    Attributes:
+        job: The upsert.
+        planned: What `read_plan` has returned.
+    """
+
+    job: RecordImport
+    planned: dict[str, str]
+
+    def check(self) -> None:
+        """Check that the upsert's options go with it.
+
+        Raises:
+            FileError: they do not.
+        """
+        check_spaced(self.job)
+        if self.job.settings.skip or self.job.settings.limit is not None:
+            raise FileError("a file of which rows are left out does not say what is absent")
+
+    async def carry_out(self, welkin: Welkin, opened: OpenedFile) -> AbsentCounts:
+        """Delete what is absent and planned.
+
+        Args:
+            welkin: An open session.
+            opened: The file.
+
+        Returns:
+            What became of the records that the plan names.
+
+        Raises:
+            OSError: the file cannot be read to its end, or has changed; nothing was deleted.
+            UnicodeError: nor decoded; nothing was deleted.
+            AuthenticationError: the server refused the token.
+        """
+        job, counts = self.job, AbsentCounts(planned=len(self.planned))
+        keys, patients = job.keys(welkin), job.patients(welkin)
+        assert keys is not None
+        assert patients is not None
+        assert job.key_space is not None
+        with NamedKeys() as named:
+            await read_named_keys(job, opened, keys, patients, named)
+            if named.unreadable is not None:
+                counts.withheld = (
+                    f"the key or the patient of {whole(named.refused)} rows cannot be read, the first in line "
+                    f"{named.unreadable}: nothing was deleted"
+                )
+                return counts
+            found: list[UnexpectedRecord] = []
+            async for each in unexpected_records(keys, named, job.key_space, concurrency=job.settings.concurrency):
+                if isinstance(each, str):
+                    counts.unlisted += 1
+                elif each.record.id in self.planned:
+                    found.append(each)
+        due = [each for each in found if self.planned[each.record.id] == each.updated_at]
+        counts.changed = len(found) - len(due)
+        turn = asyncio.Semaphore(job.settings.concurrency)
+
+        async def delete(absent: UnexpectedRecord) -> None:
+            async with turn:
+                try:
+                    await keys.remove(absent.patient, absent.record.id)
+                except NotFoundError:
+                    return  # somebody else has deleted it
+                except RequestError:
+                    counts.failed += 1
+                else:
+                    counts.deleted += 1
+
+        async with asyncio.TaskGroup() as deletions:
+            for each in due:
+                deletions.create_task(delete(each))
+        return counts

@@ -1,0 +1,50 @@
+"""Duplicates: after a run, name the rows of the file whose records are on the server more than once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from welkin_async.bulk import Duplicate
+from welkin_async.bulk.keys.cdt_keys import CdtKeys, MintedKey
+from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.files.jobs.job import FileJob
+from welkin_async.files.jobs.open_file import OpenedFile
+from welkin_async.files.mapping.row_keys import sent_key
+from welkin_async.files.mapping.row_mapper import RowMapper
+from welkin_async.files.run.outcome_recorder import OutcomeRecorder
+
+_BATCH = 512  # rows
+
+
+def record_duplicates(
+    job: FileJob,
+    opened: OpenedFile,
+    mapper: RowMapper,
+    keys: Keys,
+    duplicates: Sequence[Duplicate],
+    recorder: OutcomeRecorder,
+) -> None:
+    """Find the rows of duplicate keys in the file, and record them; reads the file once more.
+
+    Args:
+        job: What is done.
+        opened: The file.
+        mapper: Gives rows their keys.
+        keys: Says what a record carries for a key.
+        duplicates: The keys that are there more than once.
+        recorder: Records the rows.
+    """
+    single = isinstance(keys, CdtKeys) and keys.single  # then records are known by their patients
+    wanted = {duplicate.patient if single else duplicate.key: duplicate for duplicate in duplicates}
+    with contextlib.closing(opened.reopen()) as source:
+        while wanted and (rows := source.read(_BATCH)):
+            for row in rows:
+                mapped = mapper.map(row)
+                if mapped.key is None or mapped.problem is not None:
+                    continue
+                key = mapped.patient if single else sent_key(keys, mapped.key, mapped.fields) or ""
+                former = mapped.key.former if isinstance(mapped.key, MintedKey) else None
+                duplicate = wanted.pop(key, None) or wanted.pop(former or "", None)
+                if duplicate is not None:
+                    recorder.record_duplicate(row, mapped.key, duplicate.ids, len(duplicate.removed))

@@ -1,0 +1,1 @@
+"""How a request is sent: settings, transport, retries, files up and down."""

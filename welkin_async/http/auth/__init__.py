@@ -1,0 +1,1 @@
+"""Access tokens: the cache, its refreshes, and where tokens are stored."""

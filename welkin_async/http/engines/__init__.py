@@ -1,0 +1,1 @@
+"""HTTP engines: what carries out one exchange on the wire."""

@@ -1,0 +1,148 @@
+"""The direct engine: an exchange with no more between transport and socket than it takes. Extra ``speed``.
+
+It speaks HTTP/1.1 to one server, without a proxy, with whole bodies; what it does not do goes to the engine beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from welkin_async.errors import InvalidInputError
+from welkin_async.http.attempt import Reply
+from welkin_async.http.engines.direct_connection import DirectConnection
+from welkin_async.http.engines.direct_pool import ConnectionPool
+from welkin_async.http.engines.direct_response import ResponseParser
+from welkin_async.http.engines.engine import BODY_SHARE, OWN_HEADERS, Engine, NotPermittedError, connect_timeout
+from welkin_async.http.engines.lazy_headers import LazyHeaders
+from welkin_async.http.engines.watchdog import Watchdog
+from welkin_async.http.settings import Settings
+from welkin_async.wire.exchange import Exchange
+from welkin_async.wire.request import Streamed
+
+_JOINED = 1 << 16  # bytes of a body up to which it is written together with the head
+_is_request_line = re.compile(r"[!-~]+ [!-~]+ HTTP/1\.1").fullmatch
+_NO_LENGTH = frozenset({"GET", "OPTIONS", "TRACE"})  # verbs whose requests without a body state no length
+
+
+class DirectEngine:
+    """Exchanges requests for answers over httptools; see `Engine`.
+
+    Args:
+        settings: Base URL, TLS, how large an answer may be.
+        other: Takes streamed bodies, HEAD, and other servers.
+    """
+
+    name = "direct"
+
+    def __init__(self, settings: Settings, other: Engine) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._other = other
+        self._max_answer = settings.max_answer
+        origin = URL(settings.base_url)
+        self._authority = origin.raw_authority
+        self._pool = ConnectionPool(origin, settings.ssl)
+        self._watchdog = Watchdog(self._loop)
+        self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
+        self._written: dict[int, tuple[CIMultiDict[str], bytes]] = {}
+
+    async def exchange(
+        self,
+        method: str,
+        url: URL,
+        body: bytes | None,
+        headers: CIMultiDict[str],
+        timeout: float,
+        started: float,
+        fresh: bool = False,
+        via: Exchange | None = None,
+        max_answer: int | None = None,
+        permit: Callable[[], bool] | None = None,
+    ) -> Reply:
+        """Send one request and read its whole answer; see `Engine.exchange`.
+
+        Raises:
+            InvalidInputError: method, path or headers cannot be sent; nothing was.
+            NotPermittedError: it may not go out; nothing was sent.
+        """
+        if method == "HEAD" or url.raw_authority != self._authority:
+            return await self._other.exchange(
+                method, url, body, headers, timeout, started, fresh, via, max_answer, permit
+            )
+        request = self._head(method, url, body, headers)
+        large = body is not None and len(body) > _JOINED
+        if body and not large:
+            request += body
+        connection: DirectConnection | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        parser = ResponseParser(
+            max_answer or self._max_answer,
+            lambda: self._watchdog.watch(task, self._loop.time() + BODY_SHARE * timeout),
+        )
+        self._watchdog.watch(task, started + timeout)
+        try:
+            connection = None if fresh else self._pool.take(started, via)
+            if connection is None:
+                connection = await self._pool.connect(connect_timeout(timeout))
+            if permit is not None and not permit():
+                raise NotPermittedError
+            ended = connection.send(request, parser)
+            if large and body is not None:
+                await connection.send_body(body)
+            if (failure := await ended) is not None:
+                raise failure
+            content = parser.body()
+        except BaseException as error:
+            late = self._watchdog.leave(task)
+            if connection is not None:
+                connection.close()
+            if late and isinstance(error, asyncio.CancelledError):
+                raise (TimeoutError if connection else aiohttp.ConnectionTimeoutError) from None
+            raise
+        self._watchdog.leave(task)
+        connection.answers = number = connection.answers + 1
+        if parser.reusable and not fresh:
+            self._pool.put(connection)
+        else:
+            connection.close()
+        return Reply(parser.status, LazyHeaders(parser.head), content, 0, Exchange(connection, number))
+
+    async def transfer(
+        self, method: str, url: URL, stream: Streamed, headers: CIMultiDict[str], timeout: float, *, fresh: bool = False
+    ) -> Reply:
+        """Leave streamed bodies to the other engine; see `Engine.transfer`."""
+        return await self._other.transfer(method, url, stream, headers, timeout, fresh=fresh)
+
+    async def aclose(self) -> None:
+        """Close every connection, the other engine's too."""
+        self._watchdog.close()
+        await self._pool.aclose()
+        await self._other.aclose()
+
+    def _head(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str]) -> bytes:
+        """Write request line and headers; those of a token are written once."""
+        line = f"{method} {url.raw_path_qs} HTTP/1.1"
+        if not _is_request_line(line):
+            raise InvalidInputError("a method or path with what a request line cannot hold")
+        written = self._written.get(id(headers))
+        if written is None:
+            if len(self._written) >= 8:
+                self._written.clear()
+            written = self._written[id(headers)] = (headers, _write({**self._own, **headers}))
+        last = b"Accept-Encoding: gzip\r\n" if method == "GET" else b""
+        if body is not None or method not in _NO_LENGTH:
+            last += b"Content-Length: %d\r\n" % len(body or b"")
+        return b"%b\r\n%b%b\r\n" % (line.encode(), written[1], last)
+
+
+def _write(headers: dict[str, str]) -> bytes:
+    for name, value in headers.items():
+        if any(character in value for character in "\r\n\0"):
+            raise InvalidInputError("a header with a line break or NUL", (name,))
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

@@ -1,0 +1,1 @@
+"""Rate control: how fast and how many at once."""

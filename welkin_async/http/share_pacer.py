@@ -1,0 +1,130 @@
+"""Share pacer: keeps a session within its share of what all processes may send together.
+
+No request waits for the store but the first after a while without any: while a session sends it reports what it sent
+every 200 ms and gets its share, by a task of its own. One that is idle does not report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+from collections.abc import Callable
+
+from welkin_async.http.rate_limit.queue import AdmissionQueue
+from welkin_async.http.sharing import PaceReport, PaceShare, SharedPace
+
+_log = logging.getLogger("welkin_async")
+
+_EVERY = 0.2  # seconds between two reports
+_IDLE = 1.0  # seconds without a request after which a session gives its share back
+_HALF_LIFE = 60.0  # seconds in which a share shrinks by half while the store does not answer
+_ALONE = 0.125  # of the rate that all were told: what a session takes that has never reached the store
+
+
+def remaining(share: PaceShare, rate: float | None, silent: float) -> float | None:
+    """Return how much of a share is left while the store does not answer.
+
+    Args:
+        share: The last one.
+        rate: Requests per second that all may send, as the session was told; None for no bound.
+        silent: Seconds since the share was asked for.
+
+    Returns:
+        Requests per second; None for no bound.
+    """
+    if share.rate is None:
+        return None
+    least = share.rate if rate is None else max(share.rate, _ALONE * rate * (silent > share.lasts))
+    return least * math.exp2(-max(0.0, silent - share.lasts) / _HALF_LIFE)
+
+
+class SharePacer:
+    """Share pacer of one session. A thin shell: what a share is, the store's side decides.
+
+    Args:
+        pace: Divides among sessions what all may send.
+        key: Names what the pace is for.
+        queue: Lets requests out; its controller is told the share.
+        rate: Requests per second that all may send together; None for no bound but what the server sets.
+        clock: Returns monotonic seconds.
+    """
+
+    def __init__(
+        self, pace: SharedPace, key: str, queue: AdmissionQueue, *, rate: float | None, clock: Callable[[], float]
+    ) -> None:
+        self._pace = pace
+        self._key = key
+        self._queue = queue
+        self._limiter = queue.limiter
+        self._rate = rate
+        self._clock = clock
+        self._member = secrets.token_hex(8)
+        self._share = PaceShare(None if rate is None else _ALONE * rate, 0.0)
+        self._asked_at = clock()
+        self._reported = (0, 0, 0)
+        self._unreachable = False
+        self._task: asyncio.Task[None] | None = None
+        self._limiter.limit(0.0, self._asked_at)
+        queue.on_wait = self._begin
+
+    async def aclose(self) -> None:
+        """Stop, and give the share back."""
+        self._queue.on_wait = None
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+            if not self._unreachable:
+                await self._report(leaving=True)
+
+    def _begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="welkin_async share of the pace")
+
+    async def _run(self) -> None:
+        last, sent = self._clock(), self._limiter.sent
+        while True:
+            began = self._clock()
+            if self._limiter.sent != sent or self._queue.waiting:
+                last, sent = began, self._limiter.sent
+            if began - last > _IDLE:
+                break
+            await self._report()
+            await asyncio.sleep(max(0.0, began + _EVERY - self._clock()))
+        self._limiter.limit(0.0, self._clock())  # the next request asks again
+        await self._report(leaving=True)
+        self._task = None
+        if self._queue.waiting:
+            self._begin()
+
+    async def _report(self, *, leaving: bool = False) -> None:
+        """Report what was sent, and take the share."""
+        now, counts = self._clock(), self._limiter.snapshot(self._clock())
+        total = self._limiter.sent, counts.accepted, counts.refused
+        sent, accepted, refused = (new - old for new, old in zip(total, self._reported, strict=True))
+        report = PaceReport(
+            member=self._member,
+            seconds=now - self._asked_at,
+            sent=sent,
+            waiting=self._queue.waiting,
+            accepted=accepted,
+            refused=refused,
+            rate=self._rate,
+            leaving=leaving,
+        )
+        held: float | None
+        try:
+            self._share = await self._pace.report(self._key, report)
+        except Exception as error:  # whatever it is: requests must not wait for a store for ever
+            if not self._unreachable:
+                self._unreachable = True
+                _log.warning("the shared pace cannot be had (%s); going on with the last share", type(error).__name__)
+            held = remaining(self._share, self._rate, self._clock() - self._asked_at)
+        else:
+            self._asked_at, self._reported, self._unreachable = now, total, False
+            held = self._share.rate
+        if not leaving:
+            self._limiter.limit(held, self._clock())
+            self._queue.changed()

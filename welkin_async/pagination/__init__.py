@@ -1,0 +1,1 @@
+"""Lists over many pages: pages, page styles, iterators and pagers."""

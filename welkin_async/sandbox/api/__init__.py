@@ -1,0 +1,1 @@
+"""The sections of the API, as the sandbox answers them."""

@@ -1,0 +1,1 @@
+"""The HTTP side of the sandbox: listener, routing, messages, tokens, throttling."""

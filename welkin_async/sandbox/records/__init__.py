@@ -1,0 +1,1 @@
+"""Records of the sandbox: fields, dates, pages, visibility, defaults."""

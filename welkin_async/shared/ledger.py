@@ -1,0 +1,161 @@
+"""Chunk ledger in a document store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TypeVar
+
+from welkin_async.shared import chunk_state
+from welkin_async.shared.documents import Document, DocumentStore, State, check_version, update
+from welkin_async.shared.errors import LeaseLostError
+from welkin_async.shared.lease import Lease, Moment, machine_clocks
+from welkin_async.shared.protocols import Claim, RunState
+
+T = TypeVar("T")
+
+LEASE = 30.0  # seconds
+
+
+class DocumentLedger:
+    """Chunk ledger in a document store; see `ChunkLedger`. Every step is decided and written by itself.
+
+    Args:
+        store: Where it is.
+        lease: Seconds that a lease lasts; the same for all who use the ledger.
+        clocks: Return the moment it is on this machine.
+
+    Attributes:
+        lease: Seconds that a lease lasts.
+    """
+
+    def __init__(
+        self, store: DocumentStore, *, lease: float = LEASE, clocks: Callable[[], Moment] = machine_clocks
+    ) -> None:
+        self._store = store
+        self.lease = lease
+        self._clocks = clocks
+        self._checked = False
+
+    async def open_run(self, run: str, identity: str) -> RunState:
+        """Begin a run, or go on with it; see `ChunkLedger`."""
+        await self._check()
+        state = await update(
+            self._store, _run(run), lambda state, read: chunk_state.open_run(state, identity, read.server)
+        )
+        return _known(run, state)
+
+    async def run_state(self, run: str) -> RunState:
+        """Return what is known of a run; see `ChunkLedger`."""
+        return _known(run, await self._run_state(run))
+
+    async def note(self, run: str, *, proved: bool, lag: float, keys_changed: bool) -> None:
+        """Add to what is known of a run; see `ChunkLedger`."""
+        await update(
+            self._store,
+            _run(run),
+            lambda state, _: chunk_state.note(state, proved=proved, lag=lag, keys_changed=keys_changed),
+        )
+
+    async def claim(self, run: str, chunk: str, holder: str) -> Claim | None:
+        """Claim a chunk; see `ChunkLedger`."""
+        await self._check()
+        state = await self._run_state(run)
+        lease, asked = self.lease, self._clocks()
+
+        def decide(held: State | None, read: Document) -> tuple[State | None, tuple[chunk_state.Claimed, float]]:
+            following, claimed = chunk_state.claim(
+                held, holder, read.now, lease=lease, server=read.server, void_at=state["void_at"]
+            )
+            return following, (claimed, read.now)
+
+        claimed, now = await update(self._store, _chunk(run, chunk), decide)
+        if not claimed.taken and claimed.report is None:
+            return None
+        return Claim(
+            chunk=chunk,
+            holder=holder,
+            fence=claimed.fence,
+            attempt=claimed.attempt,
+            begun=claimed.begun,
+            age=now - claimed.begun,
+            wait=claimed.wait,
+            lease=Lease(asked, lease, self._clocks),
+            run=_known(run, state),
+            report=claimed.report,
+        )
+
+    async def renew(self, run: str, claim: Claim) -> None:
+        """Renew the lease of a claim, in place; see `ChunkLedger`."""
+        asked = self._clocks()
+        try:
+            await self._change(
+                run,
+                claim.chunk,
+                lambda state, read: chunk_state.renew(
+                    state, claim.holder, read.now, lease=self.lease, server=read.server
+                ),
+            )
+        except LeaseLostError:
+            claim.lease.lose()
+            raise
+        claim.lease.renew(asked)
+
+    async def release(self, run: str, chunk: str, holder: str) -> None:
+        """End a lease early; see `ChunkLedger`."""
+        await self._change(run, chunk, lambda state, read: chunk_state.release(state, holder, read.now))
+
+    async def finish(self, run: str, claim: Claim, report: Mapping[str, Any]) -> None:
+        """Note that a chunk is done; see `ChunkLedger`."""
+        await self._change(
+            run,
+            claim.chunk,
+            lambda state, read: chunk_state.finish(state, claim.holder, read.now, server=read.server, report=report),
+        )
+
+    async def finished(self, run: str) -> AsyncIterator[tuple[str, Mapping[str, Any], float]]:
+        """Give the chunks that are done; see `ChunkLedger`."""
+        prefix = _chunk(run, "")
+        for key in await self._store.keys(prefix):
+            done = await update(self._store, key, lambda state, read: (None, (state or {}, read.now)))
+            state, now = done
+            if state.get("report") is not None:
+                yield key.removeprefix(prefix), state["report"], now - state["done"]
+
+    async def aclose(self) -> None:
+        """Close the connection to the store."""
+        await self._store.aclose()
+
+    async def _change(
+        self, run: str, chunk: str, decide: Callable[[State | None, Document], tuple[State | None, T]]
+    ) -> T:
+        return await update(self._store, _chunk(run, chunk), decide)
+
+    async def _run_state(self, run: str) -> State:
+        return await update(
+            self._store, _run(run), lambda state, read: chunk_state.see_server(state, read.server, read.now)
+        )
+
+    async def _check(self) -> None:
+        """See, once, that the store keeps what is written."""
+        if not self._checked:
+            await self._store.check_durable()
+            await check_version(self._store)
+            self._checked = True
+
+
+def _run(run: str) -> str:
+    return f"run:{run}"
+
+
+def _chunk(run: str, chunk: str) -> str:
+    return f"chunk:{run}:{chunk}"
+
+
+def _known(run: str, state: State) -> RunState:
+    return RunState(
+        run=run,
+        identity=state["identity"],
+        proved=state["proved"],
+        lag=state["lag"],
+        keys_changed=state["keys_changed"],
+    )

@@ -1,0 +1,114 @@
+"""Redis store (extra ``redis``): for tokens and pace, and for a ledger where it writes every change to disk."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from welkin_async.errors import ConfigurationError
+from welkin_async.shared.documents import Document
+from welkin_async.shared.errors import LedgerError, SharedStoreError, StoreUnreachableError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_PATIENCE = 5.0  # seconds until a command counts as not answered
+_PREFIX = "welkin_async:"
+_STAMP = 16  # characters before the value
+_SWAP = """
+local held = redis.call('GETRANGE', KEYS[1], 0, 15)
+if held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+_WANTED = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+
+
+class RedisStore:
+    """Redis store; its clock is the server's ``TIME``.
+
+    Args:
+        url: ``redis://host:port/database``, or ``rediss://`` for TLS.
+
+    Raises:
+        ConfigurationError: the ``redis`` extra is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        if not find_spec("redis"):
+            raise ConfigurationError("redis:// needs the `redis` extra: pip install 'welkin-async[redis]'")
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        once_more = Retry(NoBackoff(), 1)  # over a new connection, where an idle one has been closed
+        self._client: Redis = Redis.from_url(
+            url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=once_more
+        )
+
+    async def load(self, key: str) -> Document:
+        """Read a document; see `DocumentStore`."""
+        async with _Told():
+            pipeline: Any = self._client.pipeline(transaction=True)
+            pipeline.get(_PREFIX + key)
+            pipeline.time()
+            pipeline.info("server")
+            held, (seconds, micros), server = await pipeline.execute()
+        now = seconds + micros / 1e6
+        if held is None:
+            return Document(None, "", now, str(server["run_id"]))
+        return Document(held[_STAMP:], held[:_STAMP].decode(), now, str(server["run_id"]))
+
+    async def swap(self, key: str, stamp: str, value: bytes) -> bool:
+        """Write a document if it still has a stamp; see `DocumentStore`."""
+        new = secrets.token_hex(_STAMP // 2).encode()
+        client: Any = self._client
+        async with _Told():
+            return bool(await client.eval(_SWAP, 1, _PREFIX + key, stamp, new + value))
+
+    async def keys(self, prefix: str) -> Sequence[str]:
+        """Return the keys that begin with a text; see `DocumentStore`."""
+        async with _Told():
+            pattern = _PREFIX + "".join(f"\\{each}" if each in "*?[]^\\" else each for each in prefix)
+            found = [key async for key in self._client.scan_iter(match=f"{pattern}*", count=1000)]
+        return sorted(key.decode().removeprefix(_PREFIX) for key in found)
+
+    async def create_schema(self) -> None:
+        """Redis needs none; see `DocumentStore`."""
+
+    async def check_durable(self) -> None:
+        """See that every change is on disk before it is answered, and none is evicted; see `DocumentStore`."""
+        from redis.exceptions import ResponseError
+
+        client: Any = self._client
+        try:
+            async with _Told():
+                settings = {name: (await client.config_get(name)).get(name) for name in _WANTED}
+        except (SharedStoreError, ResponseError) as error:
+            if isinstance(error, StoreUnreachableError):
+                raise
+            raise LedgerError("Redis keeps a ledger only where CONFIG GET shows that nothing is lost") from None
+        wrong = [f"{name} {wanted}" for name, wanted in _WANTED.items() if settings[name] != wanted]
+        if wrong:
+            raise LedgerError(f"Redis keeps a ledger only with {', '.join(wrong)}")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+class _Told:
+    """Says in the package's own errors what goes wrong, without the URL."""
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from redis import exceptions
+
+        if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
+            raise StoreUnreachableError(f"Redis cannot be reached ({type(error).__name__})") from None
+        if isinstance(error, exceptions.RedisError):
+            raise SharedStoreError(f"Redis refused a command ({type(error).__name__})") from None

@@ -1,0 +1,1 @@
+"""Validation: rows against the formation before they are sent, records against rows after."""
