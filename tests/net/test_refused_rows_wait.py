@@ -108,6 +108,23 @@ async def test_a_patient_whose_rows_are_refused_holds_nobody_elses_up(status: in
         assert sent <= (60 if block else 40)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_patient_that_is_refused_says_nothing_about_the_rate(status: int) -> None:
+    """Also where nobody else's rows are out when its trial rows are refused: there is no room for more of its rows."""
+    given = patients_rows(2000)
+    options: dict[str, Any] = {"concurrency": 4, "check": "off", "row_patience": 2.0}
+    async with (
+        RawServer(refusing(lambda patient, _: http(status) if patient == "p7" else None)) as server,
+        connect(server) as welkin,
+        stream_cdt_records(welkin, CDT, given, **options) as stream,
+    ):
+        good = 0
+        async for outcome in stream:
+            good += outcome.status is Status.CREATED
+            assert (welkin.stats.pace, welkin.stats.paused_for) == (None, 0.0)
+        assert good == 1900
+
+
 async def test_rows_that_are_all_that_is_left_end_where_nobody_is_accepted_any_more() -> None:
     given = [row for row in patients_rows(400) if row.patient_id in ("p1", "p2", "p3")]
     async with RawServer(refusing(lambda *_: http(429))) as server:

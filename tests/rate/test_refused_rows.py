@@ -133,9 +133,9 @@ class TestRows:
         assert not row.throttled_only
 
 
-def failing(refusals: int, others: tuple[str, ...] = ("b", "c")) -> GroupCircuits:
+def failing(refusals: int, others: tuple[str, ...] = ("b", "c"), jitter: float = 0.0) -> GroupCircuits:
     """Return circuits where group a was refused so often, with others accepted between."""
-    circuits = GroupCircuits(jitter=lambda: 0.0)
+    circuits = GroupCircuits(jitter=lambda: jitter)
     for _ in range(refusals):
         circuits.refused("a", 10.0)
         for group in others:
@@ -242,7 +242,16 @@ class TestCircuits:
             circuits.refused("a", now)
             circuits.accepted("b")
             circuits.accepted("c")
-        assert apart == [0.25, 0.5, 1.0, 2.0, 4.0, 7.5, 7.5, 7.5]
+        assert apart == [0.25, 0.25, 0.25, 0.5, 1.0, 2.0, 4.0, 7.5]
+
+    def test_rows_without_room_are_given_up_within_two_seconds(self) -> None:
+        """Until then they hold everybody up."""
+        circuits, now = failing(5, jitter=1.0), 10.0
+        while not circuits.fails_fast("a"):
+            now = circuits.open_until("a") or now
+            assert circuits.admits("a", now)
+            circuits.refused("a", now)
+        assert now <= 11.5
 
     def test_its_rows_are_given_up_after_twenty_trials(self) -> None:
         circuits, trials = failing(5), 0

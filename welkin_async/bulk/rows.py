@@ -105,6 +105,7 @@ class PreparedRow:
         row: The row as it was given.
         key: What its record carries in the key field, or what else names its record to a journal; None for nothing.
         own_key: Whether the key is the row's own, so that another row may have it too; not one that was minted.
+        may_exist: Whether an earlier import had the row, so that it is looked for in every mode.
         group: What is listed to find its record: a patient's id, as a rule.
         fields: What is sent, by wire name, its key included.
         body: The same as encoded; None where nothing is sent.
@@ -119,6 +120,7 @@ class PreparedRow:
     row: Any
     key: str | None = None
     own_key: bool = False
+    may_exist: bool = False
     group: str = ""
     fields: Mapping[str, Any] = _NO_FIELDS
     body: bytes | None = None

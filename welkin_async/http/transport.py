@@ -501,7 +501,8 @@ class Transport:
                 outcome.reply.exchange.connection.retire()
         overloaded = outcome.status == 503
         if verdict is Verdict.THROTTLED or overloaded:
-            self.limiter.refused(ticket, self._clock(), outcome.retry_after, overloaded=overloaded)
+            if not request.trial:
+                self.limiter.refused(ticket, self._clock(), outcome.retry_after, overloaded=overloaded)
             return
         if outcome.reply is not None:
             self.limiter.accepted(ticket, started)

@@ -214,6 +214,8 @@ class Request:
         unknown: Whether an attempt ended unknown; then "not there" no longer means "never done".
         last: Set by a caller that is leaving: no attempt is begun after the present one.
         hand_back: Whether a refusal for the rate is raised instead of waited out, for a caller that has other work.
+        trial: Whether it tries what the server is known to refuse while it accepts the rest: another refusal says
+            nothing about the rate.
         stream: Sends or receives a body that does not fit into memory, in place of ``body``.
         asked: The path's parameters by name, percent-encoded: what the answer is checked against.
         query: The query by wire name, as given.
@@ -245,6 +247,7 @@ class Request:
     unknown: bool = False
     last: bool = False
     hand_back: bool = False
+    trial: bool = False
     stream: Streamed | None = None
     asked: Mapping[str, str] = _NOTHING
     query: Mapping[str, Any] | None = None

@@ -11,7 +11,7 @@ from yarl import URL
 from welkin_async.bulk.actions.action import BulkOperation
 from welkin_async.bulk.actions.base import CdtAction, checked_fields, checked_id
 from welkin_async.bulk.errors import ProofError
-from welkin_async.bulk.keys.cdt_keys import CdtKeys, KeyField, MintedKey
+from welkin_async.bulk.keys.cdt_keys import CdtKeys, EarlierKey, KeyField, MintedKey
 from welkin_async.bulk.keys.single_record import SingleRecordKeys
 from welkin_async.bulk.results import Status
 from welkin_async.bulk.rows import CdtRow, PreparedRow
@@ -123,6 +123,7 @@ class CreateCdt(CdtAction):
         else:
             prepared.own_key = type(key) is not MintedKey or self._single or self.keys.field in fields
             prepared.key = self.keys.assign(key, fields)
+            prepared.may_exist = type(key) is EarlierKey
         prepared.fields = fields
         prepared.body = self._encode(fields)
         if self._schema is not None and (errors := self._schema.check(fields)):

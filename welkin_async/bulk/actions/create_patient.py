@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from welkin_async.bulk.actions.action import BulkOperation
 from welkin_async.bulk.actions.base import BaseAction
-from welkin_async.bulk.keys.cdt_keys import MintedKey
+from welkin_async.bulk.keys.cdt_keys import EarlierKey, MintedKey
 from welkin_async.bulk.keys.patient_keys import GUID, PatientKeys, changed_fields, sent_fields
 from welkin_async.bulk.results import Status
 from welkin_async.bulk.rows import PatientRow, PreparedRow
@@ -67,6 +67,7 @@ class CreatePatient(BaseAction):
         else:
             prepared.own_key = type(key) is not MintedKey or GUID in fields
             prepared.key = prepared.group = self.keys.assign(key, fields)
+            prepared.may_exist = type(key) is EarlierKey
         prepared.fields = fields
         prepared.body = self._encode(fields)
         if self._refusals.check != "off":

@@ -46,7 +46,7 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 _DRAIN_MARGIN = 15.0  # seconds beyond an attempt's timeout: making the connection, and reading the answer
-_NOT_SENT = frozenset({AdmissionStep.LOOK, AdmissionStep.CHECK, AdmissionStep.REFUSE})
+_NOT_SENT = frozenset({AdmissionStep.LOOK, AdmissionStep.REFUSE})
 _WELL = frozenset({Status.CREATED, Status.UPDATED, Status.DELETED, Status.SKIPPED, Status.UNCHANGED})
 _AHEAD = 8  # times the concurrency: how many rows are read ahead where what is there is looked for first
 
@@ -104,6 +104,7 @@ class Engine(Generic[RowT, R]):
         self._action = action
         self.operation = action.operation
         self.lookups = lookups
+        self._looks_at_all = lookups is not None and lookups.existing == "check"
         self._order: PatientOrder | None = None
         self._most_held = _AHEAD * concurrency if by_patient else 0
         self._source = self._source_of(rows)
@@ -142,8 +143,7 @@ class Engine(Generic[RowT, R]):
 
     def _source_of(self, rows: Iterable[RowT] | AsyncIterable[RowT]) -> RowSource[Any]:
         """Return what workers take rows from; those of a patient one at a time, where rows may be held back."""
-        looked_for = self.lookups is not None and self.lookups.existing == "check"
-        prepare = self._prepare if looked_for else self._action.prepare
+        prepare = self._prepare if self._looks_at_all else self._action.prepare
         if not self._most_held:
             return RowSource(rows, prepare)
         self._order = PatientOrder(rows, prepare, most=self._most_held, admission=lambda: self.admission)
@@ -194,17 +194,18 @@ class Engine(Generic[RowT, R]):
         self.report.existing = lookups.existing
         if self.updates is not None:
             self.updates.server = self._guard
-        if lookups.existing == "check":
-            self._existing = ExistingRecords(
-                lookups.keys,
-                self.admission.vouches if self.updates is None else lambda _: False,
-                self._guard,
-                self.operation.operation.line,
-                listers=len(self._workers),
-                settle=0.0 if shared is not None and shared.settled else lookups.settle,
-            )
-            since = None if shared is None else shared.adopted_since
-            self._look = FirstLook(self.operation, self._existing, self.updates, reconciler, self._scan, since)
+        self._existing = ExistingRecords(
+            lookups.keys,
+            self.admission.vouches if self.updates is None else lambda _: False,
+            self._guard,
+            self.operation.operation.line,
+            listers=len(self._workers),
+            settle=0.0 if shared is not None and shared.settled else lookups.settle,
+            some=not self._looks_at_all,
+        )
+        since = None if shared is None else shared.adopted_since
+        self._look = FirstLook(self.operation, self._existing, self.updates, reconciler, self._scan, since)
+        if self._looks_at_all:
             self._source.ahead = _AHEAD * len(self._workers)
 
     async def wait(self) -> None:
@@ -492,8 +493,10 @@ class Engine(Generic[RowT, R]):
                 elif admission.step is AdmissionStep.LOOK and self.operation.repeatable:
                     worker.sent_before = True
             step = AdmissionStep.SEND if admission is None else admission.step
-            look = self._look
-            if look is not None and step is not AdmissionStep.REFUSE and row.sendable and row.key:
+            look, looks = self._look, self._looks_at_all or row.may_exist
+            if step is AdmissionStep.CHECK and problem is None:
+                admission, step, looks = None, AdmissionStep.SEND, True  # it is as new, once it is not there
+            if look is not None and looks and step is not AdmissionStep.REFUSE and row.sendable and row.key:
                 outcome = await self._look_first(worker, look, row, admission)
                 if outcome is not None:
                     await self._settle(worker, outcome)
@@ -521,11 +524,6 @@ class Engine(Generic[RowT, R]):
             admission = books.enter(row)
             if admission is not None:
                 await books.ready(row.index, admission)
-                if admission.step is AdmissionStep.CHECK and row.problem is None and self._reconciler is not None:
-                    if self._existing is not None:
-                        return None  # as every row is, it is looked for
-                    if await self._reconciler.is_absent(row):
-                        return None
             return admission
         except BaseException as failure:
             await self._break_off(worker, row, failure)
@@ -572,8 +570,7 @@ class Engine(Generic[RowT, R]):
         if not row.key:  # no run can have sent it
             refusal = row.refusal if isinstance(row.refusal, InvalidInputError) else None
             return local_outcomes.refused(row, refusal or InvalidInputError("a row needs a key"))
-        reason = local_outcomes.ELSEWHERE if admission.step is AdmissionStep.CHECK else local_outcomes.ENDED
-        self._reconciler.look(row, admission.since, self.operation.operation.line, reason)
+        self._reconciler.look(row, admission.since, self.operation.operation.line, local_outcomes.ENDED)
         return None
 
     def _take(self, worker: WorkerState) -> bool:

@@ -17,7 +17,6 @@ from welkin_async.errors import NotSentError, OutcomeUnknownError, WelkinError
 
 ENDED = "an earlier run ended before its outcome was known"
 GONE = "an earlier run created its record, and somebody has deleted it since"
-ELSEWHERE = "an earlier run did not create it, but it may have been created another way since"
 
 
 def skipped(operation: BulkOperation, row: PreparedRow, admission: Admission) -> Outcome[Any, Any]:

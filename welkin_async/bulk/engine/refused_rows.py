@@ -302,6 +302,15 @@ class GroupCircuits:
         circuit.trial = True
         return True
 
+    def is_proven(self, group: object) -> bool:
+        """Tell whether a group's circuit is open, and the server known to be there: a trial row then tries the group.
+
+        Args:
+            group: The group.
+        """
+        circuit = self._circuits.get(group)
+        return circuit is not None and circuit.open and self._prove(circuit)
+
     def withdraw(self, group: object) -> None:
         """Note that a row which was let through was not sent after all, or has no verdict: another may try."""
         circuit = self._circuits.get(group)
@@ -355,7 +364,10 @@ class GroupCircuits:
         return circuit.proven
 
     def _pause(self, circuit: _Circuit) -> float:
-        """Return the seconds to the next trial row: at least half of a bound that doubles."""
+        """Return the seconds to the next trial row: at least half of a bound that doubles.
+
+        Not before so many trials have failed that a row without room is given up: until then all others may wait.
+        """
         most = _LONGEST_PAUSE if circuit.proven else _DOUBTFUL_PAUSE
-        bound: float = min(most, _FIRST_PAUSE * 2.0 ** min(circuit.trials, 16))
+        bound: float = min(most, _FIRST_PAUSE * 2.0 ** min(max(0, circuit.trials + 1 - _TRIALS), 16))
         return bound * (0.5 + 0.5 * self._jitter())

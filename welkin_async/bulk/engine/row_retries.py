@@ -89,6 +89,10 @@ class RowRetries:
         """Tell whether a row of a group may be sent: not while the group's circuit is open, but for trial rows."""
         return self._circuits.admits(group, time.monotonic())
 
+    def is_trial(self, group: str) -> bool:
+        """Tell whether a row of a group, admitted now, only tries if the group is still refused."""
+        return self._circuits.is_proven(group)
+
     def accepted(self, group: str) -> None:
         """Note that the server dealt with a row of a group; needed only while there is trouble."""
         if self._circuits.failing:

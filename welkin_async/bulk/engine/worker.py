@@ -200,12 +200,14 @@ class RowWorker(Generic[R]):
                         await guard.wait()
                 try:
                     if retries.troubled:
+                        request.trial = retries.is_trial(row.group)
                         with self._first_of(row.group):
                             answer = await self._send(request)
                     else:
                         answer = await self._send(request)
                     break
                 except RateLimitedError as refusal:
+                    request.trial = False
                     if self._state.stopping:
                         raise
                     if guard is not None and not guard.breaker.untroubled:

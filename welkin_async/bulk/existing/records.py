@@ -48,6 +48,8 @@ class ExistingRecords:
         listers: How many groups are listed at once.
         settle: Seconds after the start within which another run's creates may still land.
         whole: Whether every group is listed completely, however long that takes.
+        some: Whether only some rows are looked for, which an earlier run has left: then what it had sent may land, and
+            a client that may list nothing fails these rows alone.
 
     Attributes:
         lookups: How many listings were made.
@@ -69,6 +71,7 @@ class ExistingRecords:
         listers: int,
         settle: float,
         whole: bool = False,
+        some: bool = False,
     ) -> None:
         self._keys = keys
         self._vouches = vouches
@@ -93,7 +96,7 @@ class ExistingRecords:
         self.groups = 0
         self.paused = 0.0
         self._silent_since: float | None = None
-        self.another_run = False
+        self.another_run = self._some = some
 
     def expect(self, row: PreparedRow) -> None:
         """Begin to look for a row that was read and will be asked about, unless that is not needed.
@@ -243,7 +246,7 @@ class ExistingRecords:
                 break
             if (listed := flight.result()) is not None:
                 return listed
-        if isinstance(error, PermissionDeniedError) and not self.groups:
+        if isinstance(error, PermissionDeniedError) and not self.groups and not self._some:
             raise ExistingRecordsError
         if isinstance(error, AuthenticationError) or not isinstance(error, PermissionDeniedError | NotSentError):
             raise error

@@ -30,7 +30,6 @@ class JournalReader:
         path: The journal; None for none.
 
     Attributes:
-        mark: Rows from this position on were certainly never sent.
         created: How many rows are created.
 
     Raises:
@@ -38,7 +37,7 @@ class JournalReader:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.mark = self.created = 0
+        self.created = 0
         self._others = RangeSet()
         self._connection: sqlite3.Connection | None = None
         if path is None or not path.exists():
@@ -46,9 +45,8 @@ class JournalReader:
         try:
             connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, check_same_thread=False)
             self._connection = connection
-            (mark,) = connection.execute("SELECT max(stop) FROM blocks").fetchone()
             (created,) = connection.execute("SELECT sum(stop - start) FROM created").fetchone()
-            self.mark, self.created = mark or 0, created or 0
+            self.created = created or 0
             for (position,) in connection.execute("SELECT position FROM outcomes WHERE redo = 0 ORDER BY position"):
                 self._others.add(position)
         except sqlite3.Error as error:

@@ -52,6 +52,12 @@ class MintedKey(str):
         return str(uuid5(NAMESPACE_URL, origin)) if origin else None
 
 
+class EarlierKey(str):
+    """A key that an earlier import gave to a row which its reject file hands on: the row may be there by now."""
+
+    __slots__ = ()
+
+
 def file_key(target: str, digest: str, position: int, former_target: str = "") -> MintedKey:
     """Mint the key of a file's row: the same file imported into the same place has the same keys.
 

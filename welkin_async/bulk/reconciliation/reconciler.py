@@ -27,7 +27,6 @@ from welkin_async.bulk.keys.protocol import Found, Keys
 from welkin_async.bulk.reconciliation.key_proof import KeyProof, ProofState
 from welkin_async.bulk.reconciliation.lookup import Server, look
 from welkin_async.bulk.reconciliation.policy import LAG_FACTOR, Decision, LagTracker, PendingRow, View, choose, decide
-from welkin_async.bulk.reconciliation.preexisting import PreexistingRecords
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import DecodeError, OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
 from welkin_async.wire.request import Request
@@ -179,7 +178,6 @@ class Reconciler:
         self.proof = KeyProof(keys, self.since, options.final_settle, server, self._proved)
         self._lag = LagTracker()
         self._lag.widen(journal.lag)
-        self._preexisting = PreexistingRecords(keys, server)
         self._by_group: dict[str, dict[int, PendingRow]] = {}
         self._newest: _Created | None = None
         self._control_record: _Created | None = None  # kept until a listing shows it: a lag still open is not closed
@@ -187,7 +185,7 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         self._slots = asyncio.Semaphore(_LISTERS)
-        self._lookups = 0
+        self.lookups = 0
         self._resent: list[PreparedRow] = []
         self._disarmed = journal.keys_changed
         self.again: deque[PendingRow] = deque()
@@ -207,11 +205,6 @@ class Reconciler:
     def busy(self) -> bool:
         """Whether a row is still pending or about to be sent again."""
         return bool(self.pending or self.again)
-
-    @property
-    def lookups(self) -> int:
-        """How many listings were made."""
-        return self._lookups + self._preexisting.lookups
 
     @property
     def suspects(self) -> Sequence[PreparedRow]:
@@ -296,20 +289,6 @@ class Reconciler:
     def found(self) -> None:
         """Take note that a row's key was found on the server before the row was sent, which proves keys as well."""
         self.proof.confirm()
-
-    async def is_absent(self, row: PreparedRow) -> bool:
-        """Tell whether a row that an earlier run did not create is surely not on the server, and so may be sent.
-
-        Raises:
-            AuthenticationError: the server refused the token.
-        """
-        if not row.key:
-            return True  # nothing can carry it, and it fails by itself
-        settled = self._started + self._settle
-        for key in (row.key, *self.keys.former(row)):
-            if not (await self._preexisting.find(row.group, key, since=self.since, not_before=settled)).absent:
-                return False
-        return True
 
     def look(self, row: PreparedRow, since: float, line: RequestLine, reason: str) -> None:
         """Look for a row that may be there from before; bytes may still land, so it settles from this run's start.
@@ -402,7 +381,7 @@ class Reconciler:
         """List every group that has a pending row once, and decide about each row."""
         rows = {group: list(pending.values()) for group, pending in self._by_group.items()}
         quiet = self._idle() and not self.again
-        self._lookups += len(rows)
+        self.lookups += len(rows)
         listings = dict(zip(rows, await asyncio.gather(*map(self._list, rows)), strict=True))
         control = await self._control(listings)
         due = [
@@ -410,7 +389,7 @@ class Reconciler:
             for group, listing in listings.items()
             if not listing.whole and any(self._may_end(each, listing, control, quiet=quiet) for each in rows[group])
         ]
-        self._lookups += len(due)
+        self.lookups += len(due)
         whole = await asyncio.gather(*(self._list(group, whole=True) for group in due))
         listings.update(zip(due, whole, strict=True))
         for group, listing in listings.items():
@@ -503,7 +482,7 @@ class Reconciler:
             return None
         listing = listings.get(newest.group)
         if listing is None:
-            self._lookups += 1
+            self.lookups += 1
             listing = await self._list(newest.group)
         # What was begun before the answer came may have been made before the record was.
         if not listing.answered or listing.began < newest.answered:

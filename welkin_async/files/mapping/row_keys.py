@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from welkin_async.bulk import Status
-from welkin_async.bulk.keys.cdt_keys import file_key
+from welkin_async.bulk.keys.cdt_keys import EarlierKey, file_key
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.errors import InvalidInputError
 from welkin_async.files.mapping.columns import Column
@@ -52,10 +52,10 @@ class RowKeys:
         if self.field is None:
             return None
         own = fields.get(self.field)
+        if row.key:
+            return EarlierKey(row.key if own is None else own)
         if own is not None:
             return str(own)
-        if row.key:
-            return row.key
         if self.column is not None:
             return _text(self.column, row) or _NO_KEY
         digest = next((digest for stop, digest in self.earlier if row.position < stop), self.digest)

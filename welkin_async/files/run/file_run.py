@@ -235,14 +235,12 @@ class FileRun:
             if opened.digest not in [version.digest for version in known]:
                 earlier.keep(_VERSIONS, text_of([*opened.versions, opened.version]))
 
-        async def begin() -> int:
+        async def begin() -> None:
             """Take up what earlier runs left, while the journal is held and before anything is sent."""
             await anyio.to_thread.run_sync(take_up)
-            return recorder.earlier.mark
 
         keys = job.keys(welkin)
-        sought = None if job.looks_first else keys  # else the bulk operation looks for every row
-        rows = RowFeed(job, opened, mapper, self._patients, self._notes, keys=sought, begin=begin).rows()
+        rows = RowFeed(job, opened, mapper, self._patients, self._notes, begin=begin).rows()
         self.counts.start()
         self._metrics.samples.restart(lambda: self.counts.rows - self.counts.earlier)
         self._stream = job.stream(welkin, rows, opened.first_digest, self.counts.on_progress)

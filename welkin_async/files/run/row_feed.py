@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any
 
 import anyio.to_thread
 
 from welkin_async.bulk import Journal, Status
 from welkin_async.bulk.keys.cdt_keys import MintedKey
-from welkin_async.bulk.keys.protocol import Keys
-from welkin_async.bulk.reconciliation.preexisting import PreexistingRecords
 from welkin_async.files.jobs.job import FileJob
 from welkin_async.files.jobs.open_file import OpenedFile
-from welkin_async.files.mapping.patient_lookup import PatientLookup, reason_of
-from welkin_async.files.mapping.row_keys import sent_key
+from welkin_async.files.mapping.patient_lookup import PatientLookup
 from welkin_async.files.mapping.row_mapper import MappedRow, RowMapper
 from welkin_async.files.readers.lines import UNDECODABLE
 from welkin_async.files.readers.row import FileRow, RowError
 
 _BATCH = 512  # rows; at most two batches are held
-_LISTINGS = 8  # of a group, until one is complete
 _NO_TEXT = RowError(Status.REJECTED, "the key holds characters that cannot be sent")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]").search
 _NO_DIGEST = bytes(8)  # rows are told apart by their positions
@@ -41,10 +36,7 @@ class RowFeed:
         mapper: From rows to fields and keys.
         patients: From patients' keys to ids; None where rows belong to no patient.
         notes: Learns what is to be known of the file, a sentence for each.
-        keys: Says what a record carries for a key. Rows of a reject file are then looked for before they are sent: the
-            file may have been imported before, or be out of date. None for no look.
-        begin: Awaited before the first row is brought; returns from which position on no run of this import has sent
-            anything, because what may have been sent is the engine's to look for.
+        begin: Awaited before the first row is brought; None for nothing.
     """
 
     def __init__(
@@ -55,17 +47,13 @@ class RowFeed:
         patients: PatientLookup | None,
         notes: list[str],
         *,
-        keys: Keys | None = None,
-        begin: Callable[[], Awaitable[int]] | None = None,
+        begin: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._job = job
         self._source = opened.source
         self._mapper = mapper
         self._patients = patients
-        self._keys = keys
-        self._preexisting = None if keys is None else PreexistingRecords(keys, tries=_LISTINGS)
         self._begin = begin
-        self._unsent_from = 0
         self._claims: Journal | None = None
         self._key_taken = RowError(Status.REJECTED, job.key_taken)
         self._notes = notes
@@ -81,7 +69,7 @@ class RowFeed:
             JournalError: there is no room for what is known of keys.
         """
         if self._begin is not None:
-            self._unsent_from = await self._begin()
+            await self._begin()
         upcoming = asyncio.create_task(self._next())
         try:
             while batch := await upcoming:
@@ -101,8 +89,7 @@ class RowFeed:
         ids: dict[str, str | RowError] = {}
         if self._patients is not None:
             ids = await self._patients.resolve(each.patient for each in batch if each.problem is None)
-        rows = [self._row(each, ids) for each in batch]
-        return rows if self._preexisting is None else [await self._look(row) for row in rows]
+        return [self._row(each, ids) for each in batch]
 
     async def _claim(self, mapped: MappedRow) -> MappedRow:
         """Refuse a row whose key a row before it has; a key minted from the position is unique."""
@@ -117,27 +104,6 @@ class RowFeed:
         if self._claims.behind:
             await self._claims.flush()
         return mapped if claim == "new" else mapped._replace(problem=self._key_taken)
-
-    async def _look(self, row: FileRow) -> FileRow:
-        """Refuse a row of a reject file whose record is on the server."""
-        source = row.source
-        if not source.key or row.refused is not None or source.position < self._unsent_from:
-            return row
-        assert self._keys is not None
-        assert self._preexisting is not None
-        sent: Any = row
-        key = sent_key(self._keys, row.key, sent.fields)
-        if key is None:
-            return row
-        presence = await self._preexisting.find(getattr(sent, "patient_id", key), key)
-        if presence.record_id is not None:
-            reason = "a record with its key is on the server"
-            return row.refuse(RowError(Status.CONFLICT, reason, record_id=presence.record_id))
-        if presence.known:
-            return row
-        reason = "the list never stood still" if presence.error is None else reason_of(presence.error)
-        id = getattr(presence.error, "request_id", None) or ""
-        return row.refuse(RowError(Status.FAILED, f"looking for the record: {reason}", transient=True, request_id=id))
 
     def _read(self) -> list[MappedRow]:
         map_row = self._mapper.map
