@@ -257,7 +257,7 @@ def test_a_run_that_was_ended_goes_on(
     command, pipe = [*STRICT, *arguments], subprocess.PIPE
     operation = "cdts.bulk_update" if options else f"cdts.{what}"
     with subprocess.Popen(command, env=environment(local.env), stdout=pipe, stderr=pipe, text=True) as run:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while requests(local, operation) < 30:
             assert time.monotonic() < deadline
             time.sleep(0.01)

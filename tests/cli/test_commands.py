@@ -83,7 +83,7 @@ def start_import(local: Local, folder: Path, rows: int, *more: str) -> subproces
 
 
 def wait_for(local: Local, count: int) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while local.server.stats.operations["cdts.create"] < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)

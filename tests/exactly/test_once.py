@@ -74,9 +74,9 @@ async def test_an_outage_without_keys_costs_no_more_rows_than_were_out(server: S
 
 async def test_a_record_that_lands_after_its_row_was_sent_again_is_named(server: Sandbox) -> None:
     rows = rows_for(server, 60)
-    server.faults.add(Fault(kind=FaultKind.RESET_LATE, operation="cdts.create", after=20, delay=1.6))
+    server.faults.add(Fault(kind=FaultKind.RESET_LATE, operation="cdts.create", after=20, delay=3.0))
     async with connect(server) as welkin:
-        outcomes, stream = await import_all(welkin, rows, final_settle=2.0, existing="trust")
+        outcomes, stream = await import_all(welkin, rows, final_settle=3.5, existing="trust")
     assert not server.faults.unmet()
     assert stream.report.doubled == 1
     (double,) = stream.doubles
@@ -139,9 +139,9 @@ async def test_fields_the_formation_does_not_allow_are_refused_before_anything_i
 
 async def test_doubles_are_removed_only_when_asked(server: Sandbox) -> None:
     rows = rows_for(server, 60)
-    server.faults.add(Fault(kind=FaultKind.RESET_LATE, operation="cdts.create", after=20, delay=1.6))
+    server.faults.add(Fault(kind=FaultKind.RESET_LATE, operation="cdts.create", after=20, delay=3.0))
     async with connect(server) as welkin:
-        _, stream = await import_all(welkin, rows, final_settle=2.0, remove_doubles=True, existing="trust")
+        _, stream = await import_all(welkin, rows, final_settle=3.5, remove_doubles=True, existing="trust")
     (double,) = stream.doubles
     assert double.removed == tuple(id for id in double.ids if id != double.reported)
     assert not server.store.duplicates("medication")

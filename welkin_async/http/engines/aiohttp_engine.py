@@ -239,7 +239,8 @@ class AiohttpEngine:
             return self._found
         return self._session
 
-    async def exchange(
+    # No coroutine function: without a permit that saves a frame at every request.
+    def exchange(
         self,
         method: str,
         url: URL,
@@ -251,15 +252,23 @@ class AiohttpEngine:
         via: Exchange | None = None,
         max_answer: int | None = None,
         permit: Callable[[], bool] | None = None,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Send one request and read its whole answer; see `Engine.exchange`."""
-        if permit is None or body is None:
-            if permit is not None and not permit():
+        if permit is not None:
+            return self._exchange_if(permit, method, url, body, headers, timeout, started, fresh, via, max_answer)
+        return self._exchange(method, url, body, headers, timeout, started, fresh, via, max_answer)
+
+    async def _exchange_if(
+        self, permit: Callable[[], bool], method: str, url: URL, body: bytes | None, *rest: Any
+    ) -> Reply:
+        """Do so if it may still be sent."""
+        if body is None:
+            if not permit():
                 raise NotPermittedError
-            return await self._exchange(method, url, body, headers, timeout, started, fresh, via, max_answer)
+            return await self._exchange(method, url, None, *rest)
         guarded = _GuardedBody(body, permit)
         try:
-            return await self._exchange(method, url, guarded, headers, timeout, started, fresh, via, max_answer)
+            return await self._exchange(method, url, guarded, *rest)
         except Exception:
             if guarded.refused:
                 raise NotPermittedError from None
