@@ -202,3 +202,12 @@ def rate_control(session: nox.Session) -> None:
     """Simulate the rate controller against servers of every kind, and write its table and picture."""
     session.install("-e", EXTRAS, *group("test"))
     session.run("python", "-m", "benchmarks.rate_control", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into site/, every warning an error, and see that it has all and fetches nothing."""
+    session.install("-e", EXTRAS, *group("docs"), *group("test"))
+    # The theme's makers advertise on each build.
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "-m", "pytest", "tests/pages/test_site.py", env={"DOCS_SITE": "site"})

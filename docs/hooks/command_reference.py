@@ -1,4 +1,4 @@
-"""Pages of the site that are made when it is built: the commands, from the command line's own application."""
+"""The reference of the commands, made from the command line's own application when the site is built."""
 
 from __future__ import annotations
 
