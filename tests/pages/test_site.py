@@ -1,7 +1,8 @@
-"""The site as it is built: every public name is found, each link leads somewhere, and nothing is fetched from elsewhere."""
+"""The site as it is built: every public name is found, links lead somewhere, and nothing is fetched from elsewhere."""
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from .blocks import DOCS, PROJECT
+from .blocks import DOCS, PROJECT, blocks_of, commands_of
 from .test_reference import PACKAGES, public
 
 SITE = PROJECT / os.environ.get("DOCS_SITE", "site")
@@ -110,3 +111,10 @@ def test_every_page_is_in_the_navigation_and_built() -> None:
         built = SITE / (name.parent if name.name == "index" else name) / "index.html"
         assert built.exists(), page
         assert name == Path("index") or f"{page.relative_to(DOCS)}" in (PROJECT / "mkdocs.yml").read_text("utf-8")
+
+
+def test_what_is_copied_of_a_console_block_is_its_commands() -> None:
+    page = (SITE / "upserts" / "index.html").read_text(encoding="utf-8")
+    copied = [html.unescape(each).splitlines() for each in re.findall(r'<div data-copy="([^"]*)"', page)]
+    shown = [block.text for block in blocks_of(DOCS / "upserts.md") if block.language == "console"]
+    assert copied == [commands_of(each) for each in shown]

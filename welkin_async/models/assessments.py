@@ -14,7 +14,7 @@ from welkin_async.wire.records import record, wire
 class AssessmentRecord(AuthoredById):
     """A filled-in assessment.
 
-    Not shown in the 2021 documentation. answers mixes the 12 CDT system fields with <cdt>__<field> keys; its id
+    Not shown in the 2021 documentation. ``answers`` mixes the 12 CDT system fields with ``<cdt>__<field>`` keys; its id
     is the answer record, not this record.
 
     Values seen, none of them closed sets:

@@ -44,7 +44,7 @@ class EventParticipant(Record):
 class CalendarEvent(Record):
     """An event in the calendar.
 
-    duration is in seconds. local* fields are read only.
+    duration is in seconds. The ``local`` fields are read only.
 
     Values seen, none of them closed sets:
 

@@ -88,9 +88,9 @@ class CdtRecord(CdtBody):
         cdt_id: Null in the encounters-by-user list.
         version: Formation version, not an optimistic lock.
         cdt_name: Not in the 2021 documentation; null in the encounters-by-user list.
-        created_by_name: API clients appear as API_CLIENT:<client name>; the 2021 documentation shows null too.
+        created_by_name: API clients appear as ``API_CLIENT:<client name>``; the 2021 documentation shows null too.
         source_type: ASSESSMENT, ENCOUNTER, DOCUMENT_SUMMARY or null.
-        source_name: Such as __encounter__, an assessment name, DOCUMENT_SUMMARY.
+        source_name: Such as ``__encounter__``, an assessment name, DOCUMENT_SUMMARY.
         external_id: Writable; not in the first documentation list.
         external_guid: Writable; not in the first documentation list.
         source_record_id: In the 2021 documentation samples only, never recorded.

@@ -172,8 +172,6 @@ class DocumentFiles(Resource[DocumentFile]):
     def stream(self, file_id: Key, /, *, max_size: int | None = None, **options: Unpack[CallOptions]) -> ChunkStream:
         """Read a file as it comes in: ``GET .../document-summary/{summary_id}/files/{file_id}`` (recorded).
 
-        ::
-
             async with document.files.stream(file_id) as chunks:
                 async for chunk in chunks: ...
 
