@@ -1,27 +1,26 @@
-"""Every Python snippet of the README runs, as it stands, against the local server."""
+"""The README is a page, and its first two shell blocks are the two commands; `pages/test_snippets.py` runs its Python."""
 
-import asyncio
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
-import pytest
-
-from welkin_async.sandbox import SandboxProcess
-
-README = Path(__file__).parent.parent / "README.md"
-SNIPPETS = re.findall(r"^```python\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
-async def test_a_snippet_of_the_readme_runs(snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with SandboxProcess() as server:
-        for name, value in server.environ().items():
-            monkeypatch.setenv(name, value)
-        # A snippet runs its own event loop, so it is given a thread of its own.
-        await asyncio.to_thread(exec, compile(snippet, "README.md", "exec"), {"__name__": "__main__"})
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_first_two_shell_blocks_are_the_demo_and_the_tests() -> None:
-    shell = re.findall(r"^```sh\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
+    shell = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     assert "welkin-async demo" in shell[0]
     assert "nox --session tests" in shell[1]
+
+
+def test_it_is_a_page_that_begins_with_how_it_is_installed() -> None:
+    assert len(README.splitlines()) <= 150
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    assert blocks[0] == ("console", '$ pip install "welkin-async[cli,speed]"\n')
+
+
+def test_what_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\(((?!https?:)[^)#]+)", README)
+    assert len(links) > 20
+    assert [each for each in links if not (Path(__file__).parent.parent / each).exists()] == []

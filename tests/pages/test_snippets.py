@@ -89,8 +89,8 @@ def test_a_page_with_python_has_a_test_that_runs_it(page: Path) -> None:
     shown = {each.language for each in blocks_of(page) if each.title is None}
     name = name_of(page)
     if "python" in shown and page not in ALONE and name not in EXCERPTS:
-        test = PROJECT / "tests" / RUN_BY[name]
-        assert page.name in test.read_text(encoding="utf-8")
+        assert name in RUN_BY, "name the test that runs its snippets"
+        assert page.name in (PROJECT / "tests" / RUN_BY[name]).read_text(encoding="utf-8")
 
 
 COMMANDS = [
