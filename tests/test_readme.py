@@ -1,4 +1,4 @@
-"""The README is a page, and its first two shell blocks are the two commands; `pages/test_snippets.py` runs its Python."""
+"""The README is a page whose first two shell blocks are the two commands; `pages/test_snippets.py` runs its Python."""
 
 from __future__ import annotations
 
