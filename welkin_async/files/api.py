@@ -192,15 +192,7 @@ async def import_in_processes(
         WelkinError: the final scan could not be made, or the session is not open.
         TypeError: there is no such option.
     """
-    if unknown := options.keys() - ProcessImportOptions.__optional_keys__:
-        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
-    given: dict[str, Any] = {**options}
-    references = _patient(patient).references
-    if references is not None and len({*references.values()}) < len(references):
-        raise FileError("a patient map with two references to one patient does not go with several processes")
-    settings = {name: given.pop(name) for name in _SETTINGS & given.keys()}
-    file = FileSettings(file=Path(source), format=given.pop("format", None), **settings)
-    job = RecordImport(settings=file, cdt=cdt, patient=_patient(patient), **given)
+    job = process_job(Path(source), cdt, patient, dict(options))
     pool = ProcessPool(
         job,
         welkin,
@@ -212,6 +204,30 @@ async def import_in_processes(
         on_progress=on_progress,
     )
     return await pool.run()
+
+
+def process_job(file: Path, cdt: str, patient: PatientColumn | str, options: dict[str, Any]) -> RecordImport:
+    """Return what several processes do with the rows of a file.
+
+    Args:
+        file: The file.
+        cdt: The CDT's name.
+        patient: The column that names the patient.
+        options: See `ProcessImportOptions`.
+
+    Raises:
+        FileError: an option does not fit.
+        TypeError: there is no such option.
+    """
+    if unknown := options.keys() - ProcessImportOptions.__optional_keys__:
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+    given: dict[str, Any] = {**options}
+    references = _patient(patient).references
+    if references is not None and len({*references.values()}) < len(references):
+        raise FileError("a patient map with two references to one patient does not go with several processes")
+    settings = {name: given.pop(name) for name in _SETTINGS & given.keys()}
+    read = FileSettings(file=file, format=given.pop("format", None), **settings)
+    return RecordImport(settings=read, cdt=cdt, patient=_patient(patient), **given)
 
 
 @without_frames

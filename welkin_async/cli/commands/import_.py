@@ -87,6 +87,13 @@ def import_file(
         int | None,
         typer.Option(min=1, help="Import by so many processes of this machine, with a ledger in place of a journal."),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Import by so many processes (2) of a Ray cluster, with a ledger in --shared; host:port of its head.",
+        ),
+    ] = None,
     run: RunFlags,
     connection: Connection,
 ) -> None:
@@ -118,10 +125,12 @@ def import_file(
             remove_doubles=remove_doubles,
         )
 
-    if processes is not None and single_record:
-        raise typer.BadParameter("--single-record does not go with --processes")
-    if processes is not None:
-        carry_out_in_processes(context, files, job, run, connection, processes)
+    if (processes is not None or ray is not None) and single_record:
+        raise typer.BadParameter("--single-record does not go with --processes or --ray")
+    if ray is not None and connection.shared is None:
+        raise typer.BadParameter("--ray needs --shared, a store that all nodes of the cluster reach")
+    if processes is not None or ray is not None:
+        carry_out_in_processes(context, files, job, run, connection, processes or 2, ray)
     carry_out(context, files, job, run, connection)
 
 

@@ -1,8 +1,9 @@
-"""Imports of the command line by several processes."""
+"""Imports of the command line by several processes, of this machine or of a Ray cluster."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from welkin_async.files import WorkersFailedError
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.report.text import whole
+from welkin_async.integrations.ray import RayImport, joined
 
 _DRAINING = "stopping: the chunks that are begun are finished; press Ctrl-C again to stop at once"
 _COUNTS = (
@@ -42,14 +44,13 @@ _COUNTS = (
 class _Counts:
     """Counts of a progress display."""
 
-    pool: ProcessPool | None = None
+    running: ProcessPool | RayImport | None = None
     report: ChunkReport = attrs.field(factory=ChunkReport)
 
     @property
     def total(self) -> int | None:
         """How many rows there are."""
-        made = None if self.pool is None else self.pool.planned
-        return None if made is None else made.rows
+        return None if self.running is None else self.running.planned_rows
 
     @property
     def rows(self) -> int:
@@ -75,16 +76,18 @@ def carry_out_in_processes(
     flags: RunFlags,
     connection: Connection,
     processes: int,
+    ray: str | None = None,
 ) -> None:
-    """Import a file by several processes, and end the command.
+    """Import files by several processes, and end the command.
 
     Args:
         context: Of the command.
-        files: As they were given: one.
+        files: As they were given: one, or any number for a cluster.
         job_of: Returns what is done with a file.
         flags: How.
         connection: Where to connect.
         processes: How many processes.
+        ray: The address of a Ray cluster; None for processes of this machine.
 
     Raises:
         Exit: always, with the exit code.
@@ -94,17 +97,36 @@ def carry_out_in_processes(
 
     async def main(interrupt: Interrupt) -> int:
         """Import, and say what came of it."""
-        _check(files, flags)
+        _check(files, flags, "--processes" if ray is None else "--ray")
+        if ray is None and len(files) != 1:
+            raise CommandError("--processes goes with a single file")
         counts = _Counts()
         interrupt.orderly, interrupt.notice = True, _DRAINING
-        job = job_of(files[0])
-        job = attrs.evolve(job, settings=attrs.evolve(job.settings, journal=None, rejects=None, review=None))
-        async with connection.session() as welkin:
-            counts.pool = pool = ProcessPool(
-                job, welkin, shared=connection.shared, processes=processes, stop=interrupt.stop, on_progress=counts.take
-            )
+        jobs = [_without_files(job_of(file)) for file in files]
+        async with contextlib.AsyncExitStack() as held:
+            if ray is None:
+                welkin = await held.enter_async_context(connection.session())
+                counts.running = running = ProcessPool(
+                    jobs[0],
+                    welkin,
+                    shared=connection.shared,
+                    processes=processes,
+                    stop=interrupt.stop,
+                    on_progress=counts.take,
+                )
+            else:
+                settings = connection.session().settings
+                held.enter_context(joined(ray))
+                counts.running = running = RayImport(
+                    jobs,
+                    settings=settings,
+                    shared=connection.shared,
+                    workers=processes,
+                    stop=interrupt.stop,
+                    on_progress=counts.take,
+                )
             async with progress_shown(counts):
-                report, error = await _run(pool)
+                report, error = await _run(running)
         _print(report, error, resume, stopped=bool(interrupt.signal), as_json=flags.json)
         if interrupt.signal:
             return interrupt.exit_code
@@ -113,7 +135,13 @@ def carry_out_in_processes(
     finish(main, as_json=flags.json)
 
 
-def _check(files: Sequence[Path], flags: RunFlags) -> None:
+def _without_files(job: RecordImport) -> RecordImport:
+    """Return a job that writes no files of rows."""
+    settings = attrs.evolve(job.settings, journal=None, rejects=None, review=None)
+    return attrs.evolve(job, settings=settings)
+
+
+def _check(files: Sequence[Path], flags: RunFlags, option: str) -> None:
     """Refuse what several processes do not do."""
     single = {
         "--dry-run": flags.dry_run,
@@ -129,18 +157,18 @@ def _check(files: Sequence[Path], flags: RunFlags) -> None:
     }
     given = [name for name, value in single.items() if value]
     if given:
-        raise CommandError(f"{' and '.join(given)} does not go with --processes")
-    if len(files) != 1 or not files[0].is_file():
-        raise CommandError("--processes goes with a single file")
+        raise CommandError(f"{' and '.join(given)} does not go with {option}")
+    if not all(file.is_file() for file in files):
+        raise CommandError(f"{option} goes with files, not with folders or standard input")
 
 
-async def _run(pool: ProcessPool) -> tuple[ChunkReport, WelkinError | None]:
+async def _run(running: ProcessPool | RayImport) -> tuple[ChunkReport, WelkinError | None]:
     try:
-        return await pool.run(), None
+        return await running.run(), None
     except WorkersFailedError as error:
         return error.report, error
     except asyncio.CancelledError:
-        return pool.report, None
+        return running.report, None
 
 
 def _print(report: ChunkReport, error: WelkinError | None, resume: str, *, stopped: bool, as_json: bool) -> None:

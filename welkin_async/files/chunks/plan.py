@@ -6,19 +6,21 @@ import contextlib
 import hashlib
 import os
 from array import array
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import attrs
 
+from welkin_async.bulk.actions.create_cdt import CreateCdt
 from welkin_async.files.errors import FileError
+from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import checked_input
 from welkin_async.files.mapping.columns import Column, Columns
 from welkin_async.files.options import FileSettings, Format, Malformed
 from welkin_async.files.readers.file_reader import FileReader
 from welkin_async.files.readers.input_file import InputFile
 from welkin_async.files.readers.row import SourceRow
+from welkin_async.session import Welkin
 from welkin_async.wire.tracebacks import without_frames
 
 _BATCH = 512  # rows
@@ -270,14 +272,27 @@ def open_chunk(found: InputFile, chunk: Chunk) -> ChunkReader:
     return ChunkReader(found.open(skip=first, limit=behind - first), chunk)
 
 
-def plan_identity(made: Plan, target: str, decisive: Mapping[str, Any]) -> str:
-    """Return what tells an import by a plan from any other.
+def run_identity(made: Plan, job: RecordImport, welkin: Welkin) -> str:
+    """Return what tells an import by a plan from any other: the file, where its rows go, and what decides them.
+
+    Its first 16 characters name the run, so that the same call goes on with it, whatever its workers are.
 
     Args:
         made: The plan.
-        target: Where records go.
-        decisive: What decides a row's patient, key and fields.
+        job: What is done with rows.
+        welkin: A session.
+
+    Raises:
+        InvalidInputError: the CDT's name does not fit.
     """
+    target = CreateCdt(welkin.scope, job.cdt, check="off", key_field=None).target
+    decisive = {
+        "settings": job.settings.bulk(made.digest, lambda _: None).get("source"),
+        "patient": job.patient.decisive,
+        "key_field": job.key_field,
+        "key": job.key,
+        "space": job.key_space,
+    }
     chunks = hashlib.sha256(repr([chunk.id for chunk in made.chunks]).encode()).hexdigest()
     everything = repr((made.digest, target, chunks, sorted(decisive.items())))
     return hashlib.sha256(everything.encode("utf-8", "surrogatepass")).hexdigest()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import secrets
-from collections import deque
 from collections.abc import Callable
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -17,21 +17,22 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from welkin_async.bulk import ChunkReport, finish_import, merge
-from welkin_async.bulk.actions.create_cdt import CreateCdt
+from welkin_async.bulk import ChunkReport, finish_import
 from welkin_async.errors import WelkinError
-from welkin_async.files.chunks.plan import Chunk, Plan, plan_identity, plan_settings
-from welkin_async.files.chunks.worker import Answer, Order, Work, work
+from welkin_async.files.chunks.chunk_importer import FileWork
+from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue
+from welkin_async.files.chunks.plan import plan_settings, run_identity
+from welkin_async.files.chunks.worker import Order, Work, work
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
+from welkin_async.shared.errors import StoreUnreachableError
 from welkin_async.shared.ledger import LEASE
 from welkin_async.shared.sealing import VARIABLE
 
 ROWS = 5000  # of a chunk
-_TRIES = 4  # at a chunk: a worker may die of something else than its rows
-_HOPELESS = frozenset({"AuthenticationError", "ProofError", "FileError", "LedgerError", "ConfigurationError"})
+_POLL = 0.25  # seconds between two looks for a chunk, while others have all there are
 _END = 10.0  # seconds for which a worker without orders may take to end
 
 
@@ -70,7 +71,7 @@ class ProcessPool:
 
     Attributes:
         report: The counts of the chunks that are done, merged.
-        planned: The plan; None before it was made.
+        planned_rows: How many rows there are; None before the file was divided.
         pids: Of the processes that run.
         restarts: How many processes took the place of one that died.
     """
@@ -99,17 +100,15 @@ class ProcessPool:
         self._lease = lease
         self._stop = asyncio.Event() if stop is None else stop
         self._on_progress = on_progress
-        self._reports: list[ChunkReport] = []
-        self._orders: deque[tuple[Chunk, int]] = deque()
-        self._failure = ""
-        self.planned: Plan | None = None
+        self._queue = ChunkQueue()
+        self.planned_rows: int | None = None
         self.pids: set[int] = set()
         self.restarts = 0
 
     @property
     def report(self) -> ChunkReport:
         """The counts of the chunks that are done, merged."""
-        return merge(self._reports)
+        return self._queue.report()
 
     async def run(self) -> ChunkReport:
         """Import the file.
@@ -126,42 +125,33 @@ class ProcessPool:
         column, key_field = job.patient.column, job.key_field
         assert key_field is not None
         made = await anyio.to_thread.run_sync(lambda: plan_settings(settings, by=column, rows=self._rows, key=job.key))
-        self.planned = made
-        action = CreateCdt(self._welkin.scope, job.cdt, check="off", key_field=None)
-        decisive = {
-            "settings": settings.bulk(made.digest, lambda _: None).get("source"),
-            "patient": job.patient.decisive,
-        }
-        decisive |= {"key_field": job.key_field, "key": job.key, "space": job.key_space}
-        identity = plan_identity(made, action.target, decisive)
+        self.planned_rows = made.rows
+        identity = run_identity(made, job, self._welkin)
         shared = coordination(self._shared, self._lease)
         try:
             await shared.init()
             run = identity[:16]
             await shared.ledger.open_run(run, identity)
-            self._orders.extend((chunk, 1) for chunk in made.chunks)
+            self._queue.add(0, made.chunks)
             given = Work(
                 settings=attrs.evolve(self._welkin.settings, shared=self._shared, on_attempt=None),
                 shared=self._shared,
                 lease=self._lease,
-                key=_seal_key(),
-                job=job,
-                digest=made.digest,
-                run=run,
+                key=seal_key(),
+                file=FileWork(job=job, digest=made.digest, run=run),
             )
-            await self._work_off(given, shared.ledger)
+            await self._work_off(given, shared.ledger, min(self._processes, len(made.chunks)))
             report = self.report
-            if self._failure:
-                raise WorkersFailedError(report, self._failure)
+            if self._queue.failure:
+                raise WorkersFailedError(report, self._queue.failure)
             if self._stop.is_set():
                 return report
             seen = await finish_import(self._welkin, job.cdt, run, shared.ledger, key_field=key_field)
-            return attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
+            return with_scan(report, seen)
         finally:
             await shared.aclose()
 
-    async def _work_off(self, given: Work, ledger: ChunkLedger) -> None:
-        count = min(self._processes, len(self._orders))
+    async def _work_off(self, given: Work, ledger: ChunkLedger, count: int) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(count):
@@ -177,34 +167,26 @@ class ProcessPool:
         worker = _Process(given)
         self.pids.add(worker.pid)
         try:
-            while self._orders and not self._failure and not self._stop.is_set():
-                chunk, tries = self._orders.popleft()
+            while not self._queue.over and not self._stop.is_set():
+                if (handout := self._queue.take()) is None:
+                    await asyncio.sleep(_POLL)
+                    continue
                 holder = secrets.token_hex(8)
-                answer = await worker.carry_out(Order(chunk, holder))
+                answer = await worker.carry_out(Order(handout.chunk, holder))
                 if answer is None:
                     self.pids.discard(worker.pid)
-                    await ledger.release(given.run, chunk.id, holder)
+                    with contextlib.suppress(StoreUnreachableError):  # the lease runs out by itself
+                        await ledger.release(given.file.run, handout.chunk.id, holder)
                     worker = _Process(given)
                     self.pids.add(worker.pid)
                     self.restarts += 1
-                    answer = Answer(None, "a worker process died", "")
-                self._take(chunk, tries, answer)
+                    answer = Answer(None, "a worker process died")
+                if self._queue.settle(handout, answer) and self._on_progress is not None:
+                    self._on_progress(self.report)
             await worker.end()
         finally:
             self.pids.discard(worker.pid)
             worker.kill()
-
-    def _take(self, chunk: Chunk, tries: int, answer: Answer) -> None:
-        """Note what came of a chunk, or have it done again."""
-        report = answer.report
-        if (report is None or not report.finished) and tries < _TRIES and answer.kind not in _HOPELESS:
-            self._orders.append((chunk, tries + 1))
-        elif report is None:
-            self._failure = self._failure or answer.error
-        else:
-            self._reports.append(report)
-            if self._on_progress is not None:
-                self._on_progress(self.report)
 
 
 class _Process:
@@ -264,7 +246,17 @@ def beside(file: Path, cdt: str) -> Path:
     return file.absolute().with_name(f"{file.name}.{cdt}.ledger")
 
 
-def _seal_key() -> str:
+def with_scan(report: ChunkReport, seen: ChunkReport) -> ChunkReport:
+    """Return the counts of this call with what the final scan has seen.
+
+    Args:
+        report: The counts.
+        seen: What `finish_import` returned, over the whole ledger.
+    """
+    return attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
+
+
+def seal_key() -> str:
     """Return the key that seals tokens for the workers; one made for this import where there is none."""
     found = os.environ.get(VARIABLE, "")
     return found or (new_key() if find_spec("cryptography") else "")

@@ -1,0 +1,244 @@
+"""One import on a Ray cluster of two nodes, with trouble, and what the server holds in the end.
+
+``python -m tests.cluster.scene JSON``, begun by `alone` in namespaces of its own; prints what came of it as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tests.shared.servers import RedisServer
+from tests.soak.trouble import cuts
+from welkin_async import Welkin
+from welkin_async.bulk import ChunkReport
+from welkin_async.sandbox import SandboxProcess
+
+from .nodes import HEAD, OTHER, Nodes, environment, loopback_up
+
+CDT = "medication"
+CPUS = 2  # of each node: so many workers it has
+
+
+@attrs.frozen(kw_only=True)
+class Scene:
+    """What is imported, and what goes wrong.
+
+    Attributes:
+        rows: How many rows, in a CSV, an NDJSON and a Parquet file together.
+        patients: Of how many patients.
+        chunk: How many rows a chunk is to have.
+        faults: Whether five creates of a hundred meet a fault.
+        kill_worker: The share of the rows that are there when a worker is killed; None for no such trouble.
+        kill_node: The same for a node.
+        stops: How many workers are stopped past their lease and continued.
+        store_away: Seconds for which the store is killed in between; 0 for none.
+        store: ``sqlite`` or ``redis``.
+        rate: Requests per second that the server allows.
+        latency: Seconds it takes for an answer.
+        lease: Seconds that a lease lasts.
+        seed: Which moments.
+    """
+
+    rows: int = 5000
+    patients: int = 100
+    chunk: int = 250
+    faults: bool = False
+    kill_worker: float | None = None
+    kill_node: float | None = None
+    stops: int = 0
+    store_away: float = 0.0
+    store: str = "sqlite"
+    rate: float | None = None
+    latency: float = 0.01
+    lease: float = 3.0
+    seed: int = 1
+
+
+def write_files(folder: Path, patients: Sequence[str], rows: int) -> list[Path]:
+    """Write the rows, in their order, into files of three formats."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    every = [
+        {"patient": patients[number * len(patients) // rows], "medication_name": f"Medication {number}"}
+        for number in range(rows)
+    ]
+    parts = [every[start::3] for start in range(3)]
+    paths = [folder / f"rows.{ending}" for ending in ("csv", "ndjson", "parquet")]
+    with paths[0].open("w", newline="") as out:
+        writer = csv.DictWriter(out, ["patient", "medication_name"])
+        writer.writeheader()
+        writer.writerows(parts[0])
+    paths[1].write_text("".join(f"{json.dumps(row)}\n" for row in parts[1]))
+    parquet.write_table(pa.Table.from_pylist(parts[2]), paths[2])
+    return paths
+
+
+class Trouble:
+    """What goes wrong, while the import goes on.
+
+    Attributes:
+        done: How often each trouble was made.
+    """
+
+    def __init__(self, scene: Scene, server: SandboxProcess, nodes: Nodes, store: RedisServer | None) -> None:
+        self._scene = scene
+        self._server = server
+        self._nodes = nodes
+        self._store = store
+        self._random = random.Random(scene.seed)
+        self.done: Counter[str] = Counter()
+
+    async def make(self) -> None:
+        """Make all trouble there is to be."""
+        async with asyncio.TaskGroup() as group:
+            for trouble in (self._kill_worker, self._kill_node, self._stop_workers, self._kill_store):
+                group.create_task(trouble())
+
+    async def _kill_worker(self) -> None:
+        if self._scene.kill_worker is not None:
+            await self._reached(self._scene.kill_worker)
+            os.kill(self._nodes.workers(HEAD)[0], signal.SIGKILL)
+            self.done["worker killed"] += 1
+
+    async def _kill_node(self) -> None:
+        if self._scene.kill_node is not None:
+            await self._reached(self._scene.kill_node)
+            assert self._nodes.workers(OTHER)
+            assert self._nodes.kill(OTHER) > CPUS
+            self.done["node killed"] += 1
+
+    async def _stop_workers(self) -> None:
+        scene, stopped = self._scene, set[int]()
+        for number in range(scene.stops):
+            # The last moment of all is well before the last row, so that every worker has work.
+            await self._reached(0.9 * (number + self._random.random()) / scene.stops)
+            pid = self._random.choice([pid for pid in self._nodes.workers() if pid not in stopped])
+            os.kill(pid, signal.SIGSTOP)
+            stopped.add(pid)
+            await asyncio.sleep(scene.lease * self._random.uniform(1.5, 2.0))
+            os.kill(pid, signal.SIGCONT)
+            stopped.discard(pid)
+            self.done["worker stopped"] += 1
+
+    async def _kill_store(self) -> None:
+        if self._scene.store_away and self._store is not None:
+            await self._reached(0.3)
+            self._store.kill()
+            await asyncio.sleep(self._scene.store_away)
+            await asyncio.to_thread(self._store.start)
+            self.done["store killed"] += 1
+
+    async def _reached(self, share: float) -> None:
+        while (await self._server.records(CDT))["total"] < share * self._scene.rows:
+            await asyncio.sleep(0.05)
+
+
+async def play(scene: Scene) -> dict[str, Any]:
+    """Import, make trouble, and count."""
+    import ray
+
+    from welkin_async.files import WorkersFailedError
+    from welkin_async.files.api import process_job
+    from welkin_async.integrations.ray import RayImport
+
+    with contextlib.ExitStack() as held:
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True)))
+        (folder / "n").mkdir()
+        nodes = Nodes(folder / "n", CPUS)
+        began = time.monotonic()
+        await asyncio.to_thread(nodes.start)
+        up = time.monotonic() - began
+        store = None
+        url = f"sqlite:///{folder}/ledger.db"
+        if scene.store == "redis":
+            (folder / "redis").mkdir()
+            store = RedisServer(folder / "redis", appendonly="yes", appendfsync="always")
+            store.start()
+            held.callback(store.kill)
+            url = store.url
+        async with SandboxProcess(rate=scene.rate, latency=scene.latency) as server:
+            paths = write_files(folder, await server.add_patients(scene.patients), scene.rows)
+            if scene.faults:
+                await server.add_fault(*cuts(scene.rows, 4.0))
+            os.environ |= environment()
+            ray.init(address=nodes.address, _node_ip_address=HEAD, log_to_driver=False, logging_level="ERROR")
+            names = ("tenant", "instance", "api_client", "secret_key", "base_url")
+            settings = Welkin(
+                **{name: getattr(server, name) for name in names}, timeout=2.0, max_wait=None, rate=scene.rate
+            ).settings
+            # Faults land up to a second late: what settles waits for longer.
+            settle = 2.5 if scene.faults else 0.5
+            options = {"settle": settle, "final_settle": settle, "concurrency": 8}
+            seen: list[ChunkReport] = []
+            running = RayImport(
+                [process_job(path, CDT, "patient", {**options}) for path in paths],
+                settings=settings,
+                shared=url,
+                workers=2 * CPUS,
+                rows=scene.chunk,
+                lease=scene.lease,
+                on_progress=seen.append,
+            )
+            trouble = Trouble(scene, server, nodes, store)
+            making = asyncio.create_task(trouble.make())
+            began = time.monotonic()
+            error = ""
+            try:
+                report = await running.run()
+            except WorkersFailedError as failed:
+                report, error = failed.report, str(failed)
+            seconds = time.monotonic() - began
+            making.cancel()
+            made = (await asyncio.gather(making, return_exceptions=True))[0]
+            await server.settle()
+            held_there = await server.records(CDT, full=True)
+            stats = await server.stats()
+            ray.shutdown()
+        names_there = Counter(each["jsonBody"]["medication_name"] for each in held_there["records"])
+        return {
+            "error": error,
+            "trouble": dict(trouble.done),
+            "trouble_error": repr(made) if isinstance(made, BaseException) else "",
+            "rows": scene.rows,
+            "held": held_there["total"],
+            "lost": sum(f"Medication {number}" not in names_there for number in range(scene.rows)),
+            "doubled": sum(count - 1 for count in names_there.values()),
+            "report": report.to_dict(),
+            "progress": [each.rows for each in seen],
+            "restarts": running.restarts,
+            "given_elsewhere": running.given_elsewhere,
+            "tokens": stats["operations"].get("auth.create_token", 0),
+            "creates": stats["operations"].get("cdts.create", 0),
+            "lists": stats["operations"].get("cdts.list", 0),
+            "nodes_up": round(up, 1),
+            "seconds": round(seconds, 1),
+            "driver_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+
+
+def main() -> None:
+    """Play a scene by the command line's JSON."""
+    loopback_up()
+    figures = asyncio.run(play(Scene(**json.loads(sys.argv[1]))))
+    sys.stdout.write(f"{json.dumps(figures)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Chunk importer: imports chunks of one file, which it has looked through once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable
+from typing import Any
+
+import anyio.to_thread
+import attrs
+
+from welkin_async.bulk import ChunkReport, import_chunk
+from welkin_async.errors import WelkinError
+from welkin_async.files.chunks.chunk_queue import Answer
+from welkin_async.files.chunks.plan import Chunk, open_chunk
+from welkin_async.files.errors import FileError
+from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.jobs.open_file import OpenedFile, open_file
+from welkin_async.files.mapping.row_mapper import RowMapper
+from welkin_async.files.run.row_feed import RowFeed
+from welkin_async.session import Welkin
+from welkin_async.shared import ChunkLedger
+
+
+@attrs.frozen(kw_only=True)
+class FileWork:
+    """What a worker is told of a file; it can be pickled.
+
+    Attributes:
+        job: What is done with rows.
+        digest: Of the file.
+        run: The import's id.
+    """
+
+    job: RecordImport
+    digest: str
+    run: str
+
+
+@attrs.define
+class ChunkImporter:
+    """Chunk importer; made by `open`.
+
+    Attributes:
+        welkin: An open session.
+        given: What it was told of the file.
+        ledger: Keeps account of chunks.
+        opened: The file.
+        mapper: From rows to fields and keys.
+    """
+
+    welkin: Welkin
+    given: FileWork
+    ledger: ChunkLedger
+    opened: OpenedFile
+    mapper: RowMapper
+
+    @classmethod
+    async def open(cls, welkin: Welkin, given: FileWork, ledger: ChunkLedger) -> ChunkImporter:
+        """Look the file through.
+
+        Args:
+            welkin: An open session.
+            given: What is known of the file.
+            ledger: Keeps account of chunks.
+
+        Raises:
+            FileError: it is not the one that was planned, or does not fit.
+            WelkinError: what rows are checked against could not be read.
+        """
+        opened = await open_file(given.job.settings)
+        opened.source.close()
+        if opened.digest != given.digest:
+            raise FileError("the file has changed since its chunks were planned")
+        return cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
+
+    async def carry_out(self, chunk: Chunk, holder: str) -> ChunkReport:
+        """Import a chunk.
+
+        Args:
+            chunk: Which rows.
+            holder: Names the claim.
+
+        Raises:
+            WelkinError: see `welkin_async.bulk.import_chunk`.
+            OSError: the file cannot be read.
+            UnicodeError: nor decoded.
+        """
+        job, options = self.given.job, self._options()
+        source = await anyio.to_thread.run_sync(open_chunk, self.opened.input, chunk)
+        opened = OpenedFile(self.opened.input, source)
+        feed = RowFeed(job, opened, self.mapper, job.patients(self.welkin), [])
+        try:
+            async with contextlib.aclosing(feed.rows()) as rows:
+                found: Any = rows
+                return await import_chunk(
+                    self.welkin,
+                    job.cdt,
+                    chunk.id,
+                    found,
+                    run=self.given.run,
+                    ledger=self.ledger,
+                    holder=holder,
+                    **options,
+                )
+        finally:
+            source.close()
+
+    def _options(self) -> Any:
+        job = self.given.job
+        return {
+            "concurrency": job.settings.concurrency,
+            "key_field": job.key_field,
+            "key_space": job.key_space,
+            "check": job.settings.check,
+            "settle": job.settle,
+            "final_settle": job.final_settle,
+            "row_patience": job.settings.row_patience,
+        }
+
+
+async def answered(work: Awaitable[ChunkReport | None]) -> Answer:
+    """Carry work out, and say what came of it without data of any row.
+
+    Args:
+        work: Returns the counts of a chunk, or None where there is nothing to count.
+    """
+    try:
+        return Answer(await work)
+    except (WelkinError, OSError, UnicodeError) as error:
+        text = str(error) if isinstance(error, WelkinError) else type(error).__name__
+        return Answer(None, text, type(error).__name__)

@@ -1,0 +1,1 @@
+"""Integrations: this package on other systems, each an extra, imported by whoever uses it."""
