@@ -46,9 +46,9 @@ PYTHONS = [version for version in SUPPORTED if present(version)]
 def tests(session: nox.Session) -> None:
     """Run the tests with every warning an error: whole on the oldest interpreter, what depends on it on the others."""
     oldest = session.python == PYTHONS[0]
-    session.install("-e", EXTRAS, *group("test"), *(group("frames") if oldest else []))
+    session.install("-e", EXTRAS, *group("test"), *([*group("frames"), *group("cluster")] if oldest else []))
     # What `python -W error` does, for the processes that share the work as well.
-    strict = {"PYTHONWARNINGS": "error", **({"FRAMES_REQUIRED": "yes"} if oldest else {})}
+    strict = {"PYTHONWARNINGS": "error", **({"FRAMES_REQUIRED": "yes", "CLUSTER_REQUIRED": "yes"} if oldest else {})}
     common = ["python", "-m", "pytest", "--numprocesses", "3", *session.posargs]
     if not oldest:
         # What takes long shows the algorithms, not the interpreter: once is enough.
@@ -164,6 +164,13 @@ def soak(session: nox.Session) -> None:
     session.install("-e", EXTRAS, *group("test"))
     long = ["--rows", "200000", "--kills", "20", "--outage", "3", "--long-outage", "30"]
     session.run("python", "-m", "tests.soak", *(session.posargs or long))
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Import 20 000 rows on two Ray nodes: killed, with faults, stopped past leases, and without the store."""
+    session.install("-e", EXTRAS, *group("test"), *group("cluster"))
+    session.run("python", "-m", "tests.cluster", *session.posargs)
 
 
 @nox.session

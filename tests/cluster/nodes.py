@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,16 @@ class Nodes:
     def __init__(self, folder: Path, cpus: int = 2) -> None:
         self._folder = folder
         self._cpus = cpus
+        self._variables: Mapping[str, str] = {}
         self.address = f"{HEAD}:{PORT}"
 
-    def start(self) -> None:
-        """Start both."""
+    def start(self, variables: Mapping[str, str]) -> None:
+        """Start both.
+
+        Args:
+            variables: Of the environment of all their processes.
+        """
+        self._variables = variables
         quick = '{"health_check_initial_delay_ms":500,"health_check_period_ms":500,"health_check_failure_threshold":3}'
         self._start("--head", f"--port={PORT}", "--disable-usage-stats", f"--system-config={quick}", node=HEAD)
         self._start(f"--address={self.address}", node=OTHER)
@@ -111,7 +117,7 @@ class Nodes:
                 [sys.executable, "-m", "ray.scripts.scripts", "start", *options, *common],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env={**environment(), **self._variables},
                 timeout=_START,
             )
         assert done.returncode == 0, Path(log.name).read_text()
@@ -119,6 +125,55 @@ class Nodes:
         while not running(b"raylet", f"--node_ip_address={node}".encode()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+class RedisStore:
+    """A Redis server that keeps what is written, and may be killed.
+
+    Args:
+        folder: Where it writes to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = int(probe.getsockname()[1])
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = {"bind": "127.0.0.1", "port": str(self._port), "dir": str(self._folder), "save": ""}
+        settings |= {"appendonly": "yes", "appendfsync": "always"}
+        arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + _START
+        while not _answers(self._port):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it: connections stay, and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _children(parents: Sequence[int]) -> list[int]:

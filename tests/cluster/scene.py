@@ -11,28 +11,43 @@ import csv
 import json
 import os
 import random
-import resource
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from tests.shared.servers import RedisServer
-from tests.soak.trouble import cuts
 from welkin_async import Welkin
 from welkin_async.bulk import ChunkReport
-from welkin_async.sandbox import SandboxProcess
+from welkin_async.files import WorkersFailedError
+from welkin_async.files.api import process_job
+from welkin_async.integrations.ray import RayImport
+from welkin_async.sandbox import Fault, FaultKind, SandboxProcess
+from welkin_async.shared import new_key
 
-from .nodes import HEAD, OTHER, Nodes, environment, loopback_up
+from .nodes import HEAD, OTHER, Nodes, RedisStore, environment, loopback_up
 
 CDT = "medication"
 CPUS = 2  # of each node: so many workers it has
+FAULTS = [
+    Fault(kind, operation="cdts.create", times=None, probability=share, **more)
+    for kind, share, more in (
+        (FaultKind.RESET_AFTER, 0.020, {}),
+        (FaultKind.RESET_BEFORE, 0.010, {}),
+        (FaultKind.RESET_LATE, 0.005, {"delay": 1.0}),
+        (FaultKind.TRUNCATED, 0.010, {}),
+        (FaultKind.STATUS, 0.005, {"status": 504, "work_done": True}),
+    )
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -48,10 +63,12 @@ class Scene:
         kill_node: The same for a node.
         stops: How many workers are stopped past their lease and continued.
         store_away: Seconds for which the store is killed in between; 0 for none.
+        store_silent: Seconds for which the store is stopped in between, and goes on as if nothing was; 0 for none.
         store: ``sqlite`` or ``redis``.
         rate: Requests per second that the server allows.
         latency: Seconds it takes for an answer.
         lease: Seconds that a lease lasts.
+        command: Whether the command imports, in a process of its own, and after it the program of docs/clusters.md.
         seed: Which moments.
     """
 
@@ -63,17 +80,18 @@ class Scene:
     kill_node: float | None = None
     stops: int = 0
     store_away: float = 0.0
+    store_silent: float = 0.0
     store: str = "sqlite"
     rate: float | None = None
     latency: float = 0.01
     lease: float = 3.0
+    command: bool = False
     seed: int = 1
 
 
 def write_files(folder: Path, patients: Sequence[str], rows: int) -> list[Path]:
     """Write the rows, in their order, into files of three formats."""
-    import pyarrow as pa
-    from pyarrow import parquet
+    pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
 
     every = [
         {"patient": patients[number * len(patients) // rows], "medication_name": f"Medication {number}"}
@@ -97,7 +115,7 @@ class Trouble:
         done: How often each trouble was made.
     """
 
-    def __init__(self, scene: Scene, server: SandboxProcess, nodes: Nodes, store: RedisServer | None) -> None:
+    def __init__(self, scene: Scene, server: SandboxProcess, nodes: Nodes, store: RedisStore | None) -> None:
         self._scene = scene
         self._server = server
         self._nodes = nodes
@@ -108,7 +126,7 @@ class Trouble:
     async def make(self) -> None:
         """Make all trouble there is to be."""
         async with asyncio.TaskGroup() as group:
-            for trouble in (self._kill_worker, self._kill_node, self._stop_workers, self._kill_store):
+            for trouble in (self._kill_worker, self._kill_node, self._stop_workers, self._kill_store, self._stop_store):
                 group.create_task(trouble())
 
     async def _kill_worker(self) -> None:
@@ -145,92 +163,158 @@ class Trouble:
             await asyncio.to_thread(self._store.start)
             self.done["store killed"] += 1
 
+    async def _stop_store(self) -> None:
+        if self._scene.store_silent and self._store is not None:
+            await self._reached(0.3)
+            self._store.stop()
+            await asyncio.sleep(self._scene.store_silent)
+            self._store.go_on()
+            self.done["store stopped"] += 1
+
     async def _reached(self, share: float) -> None:
         while (await self._server.records(CDT))["total"] < share * self._scene.rows:
             await asyncio.sleep(0.05)
 
 
+@attrs.frozen
+class Import:
+    """What came of the import, as it is told.
+
+    Attributes:
+        report: The merged counts.
+        error: What failed; empty for nothing.
+        progress: How many rows were done whenever a chunk was.
+        restarts: How many workers took the place of one that died.
+        given_elsewhere: How many chunks went to another worker because the first fell silent.
+        page: What the program of docs/clusters.md has printed, where it was run.
+    """
+
+    report: dict[str, Any]
+    error: str = ""
+    progress: Sequence[int] = ()
+    restarts: int = 0
+    given_elsewhere: int = 0
+    page: str = ""
+
+
+async def import_here(scene: Scene, server: SandboxProcess, nodes: Nodes, paths: Sequence[Path], url: str) -> Import:
+    """Import with this process as the driver."""
+    ray = import_module("ray")
+    os.environ |= environment()
+    ray.init(address=nodes.address, _node_ip_address=HEAD, log_to_driver=False, logging_level="ERROR")
+    names = ("tenant", "instance", "api_client", "secret_key", "base_url")
+    settings = Welkin(
+        **{name: getattr(server, name) for name in names}, timeout=2.0, max_wait=None, rate=scene.rate
+    ).settings
+    # Faults land up to a second late: what settles waits for longer.
+    settle = 2.5 if scene.faults else 0.5
+    options = {"settle": settle, "final_settle": settle, "concurrency": 8}
+    seen: list[ChunkReport] = []
+    running = RayImport(
+        [process_job(path, CDT, "patient", {**options}) for path in paths],
+        settings=settings,
+        shared=url,
+        workers=2 * CPUS,
+        rows=scene.chunk,
+        lease=scene.lease,
+        on_progress=seen.append,
+    )
+    try:
+        report, error = await running.run(), ""
+    except WorkersFailedError as failed:
+        report, error = failed.report, str(failed)
+    ray.shutdown()
+    progress = [each.rows for each in seen]
+    return Import(report.to_dict(), error, progress, running.restarts, running.given_elsewhere)
+
+
+async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequence[Path]) -> Import:
+    """Import with the command, and once more with the program of docs/clusters.md, which finds all done."""
+
+    async def run(*command: str) -> str:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, *command],
+            env={**environment(), **variables, "RAY_ADDRESS": nodes.address},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    command = ["import", *map(str, paths), "--cdt", CDT, "--patient-column", "patient", "--ray", nodes.address]
+    command += ["--processes", "3", "--settle", "0.5", "--final-settle", "0.5", "--json"]
+    told = await run("-m", "welkin_async.cli", *command)
+    page = Path(__file__).parents[2].joinpath("docs", "clusters.md").read_text(encoding="utf-8")
+    program = re.search(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    assert program is not None
+    shown = '["medications.csv", "more.parquet"]'
+    assert shown in program[1]
+    printed = await run("-c", program[1].replace(shown, repr(list(map(str, paths)))))
+    return Import(json.loads(told), page=printed)
+
+
 async def play(scene: Scene) -> dict[str, Any]:
     """Import, make trouble, and count."""
-    import ray
-
-    from welkin_async.files import WorkersFailedError
-    from welkin_async.files.api import process_job
-    from welkin_async.integrations.ray import RayImport
-
     with contextlib.ExitStack() as held:
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True)))
+        made = tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True)
+        folder = Path(held.enter_context(made))
         (folder / "n").mkdir()
         nodes = Nodes(folder / "n", CPUS)
-        began = time.monotonic()
-        await asyncio.to_thread(nodes.start)
-        up = time.monotonic() - began
-        store = None
+        store: RedisStore | None = None
         url = f"sqlite:///{folder}/ledger.db"
         if scene.store == "redis":
             (folder / "redis").mkdir()
-            store = RedisServer(folder / "redis", appendonly="yes", appendfsync="always")
+            store = RedisStore(folder / "redis")
             store.start()
             held.callback(store.kill)
             url = store.url
         async with SandboxProcess(rate=scene.rate, latency=scene.latency) as server:
+            variables = {**server.environ(), "WELKIN_SHARED": url, "WELKIN_SHARED_KEY": new_key()}
+            began = time.monotonic()
+            await asyncio.to_thread(nodes.start, variables if scene.command else {})
+            up = time.monotonic() - began
             paths = write_files(folder, await server.add_patients(scene.patients), scene.rows)
             if scene.faults:
-                await server.add_fault(*cuts(scene.rows, 4.0))
-            os.environ |= environment()
-            ray.init(address=nodes.address, _node_ip_address=HEAD, log_to_driver=False, logging_level="ERROR")
-            names = ("tenant", "instance", "api_client", "secret_key", "base_url")
-            settings = Welkin(
-                **{name: getattr(server, name) for name in names}, timeout=2.0, max_wait=None, rate=scene.rate
-            ).settings
-            # Faults land up to a second late: what settles waits for longer.
-            settle = 2.5 if scene.faults else 0.5
-            options = {"settle": settle, "final_settle": settle, "concurrency": 8}
-            seen: list[ChunkReport] = []
-            running = RayImport(
-                [process_job(path, CDT, "patient", {**options}) for path in paths],
-                settings=settings,
-                shared=url,
-                workers=2 * CPUS,
-                rows=scene.chunk,
-                lease=scene.lease,
-                on_progress=seen.append,
-            )
+                await server.add_fault(*FAULTS)
             trouble = Trouble(scene, server, nodes, store)
             making = asyncio.create_task(trouble.make())
             began = time.monotonic()
-            error = ""
-            try:
-                report = await running.run()
-            except WorkersFailedError as failed:
-                report, error = failed.report, str(failed)
+            if scene.command:
+                told = await import_by_command(variables, nodes, paths)
+            else:
+                told = await import_here(scene, server, nodes, paths, url)
             seconds = time.monotonic() - began
             making.cancel()
-            made = (await asyncio.gather(making, return_exceptions=True))[0]
+            (ending,) = await asyncio.gather(making, return_exceptions=True)
             await server.settle()
-            held_there = await server.records(CDT, full=True)
+            there = await server.records(CDT, full=True)
             stats = await server.stats()
-            ray.shutdown()
-        names_there = Counter(each["jsonBody"]["medication_name"] for each in held_there["records"])
+            faults = sum(each["met"] for each in await server.faults())
+        names = Counter(each["jsonBody"]["medication_name"] for each in there["records"])
         return {
-            "error": error,
+            **attrs.asdict(told),
             "trouble": dict(trouble.done),
-            "trouble_error": repr(made) if isinstance(made, BaseException) else "",
+            "trouble_error": repr(ending) if isinstance(ending, BaseException) else "",
             "rows": scene.rows,
-            "held": held_there["total"],
-            "lost": sum(f"Medication {number}" not in names_there for number in range(scene.rows)),
-            "doubled": sum(count - 1 for count in names_there.values()),
-            "report": report.to_dict(),
-            "progress": [each.rows for each in seen],
-            "restarts": running.restarts,
-            "given_elsewhere": running.given_elsewhere,
+            "held": there["total"],
+            "lost": sum(f"Medication {number}" not in names for number in range(scene.rows)),
+            "doubled": sum(count - 1 for count in names.values()),
             "tokens": stats["operations"].get("auth.create_token", 0),
             "creates": stats["operations"].get("cdts.create", 0),
             "lists": stats["operations"].get("cdts.list", 0),
+            "faults": faults,
+            "used": None if scene.rate is None else round(_used(there["records"], scene.rate), 3),
             "nodes_up": round(up, 1),
             "seconds": round(seconds, 1),
-            "driver_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
+
+
+def _used(records: Sequence[dict[str, Any]], rate: float) -> float:
+    """The share of a rate that was used, but for the last twentieth, when some workers have nothing left."""
+    made = sorted(datetime.fromisoformat(each["jsonBody"]["created_at"]).timestamp() for each in records)
+    counted = made[: len(made) * 19 // 20]
+    return len(counted) / (counted[-1] - counted[0]) / rate
 
 
 def main() -> None:

@@ -57,3 +57,13 @@ async def test_a_killed_worker_and_a_killed_node_lose_nothing_and_double_nothing
     assert figures["restarts"] >= 2
     assert figures["progress"] == sorted(figures["progress"])
     assert figures["progress"][-1] == 5000
+
+
+async def test_the_command_imports_files_of_three_formats_and_the_program_of_the_page_goes_on() -> None:
+    figures = await play(rows=900, command=True)
+    assert (figures["held"], figures["lost"], figures["doubled"]) == (900, 0, 0), figures
+    report = figures["report"]
+    assert (report["created"], report["chunks"], report["complete"], report["error"]) == (900, 3, True, None)
+    assert figures["page"] == "900 True\n"
+    assert figures["creates"] == 900
+    assert figures["tokens"] == 1  # for both drivers and all workers

@@ -30,6 +30,11 @@ def queue_of(count: int, clock: Any = None) -> ChunkQueue:
     return queue
 
 
+def state(queue: ChunkQueue) -> tuple[bool, str]:
+    """Whether it is over, and what failed, as it is now."""
+    return queue.over, queue.failure
+
+
 def taken(queue: ChunkQueue) -> Handout:
     handout = queue.take()
     assert handout is not None
@@ -41,7 +46,7 @@ def test_chunks_are_handed_out_in_their_order_each_once() -> None:
     handouts = [taken(queue) for _ in range(3)]
     assert [each.chunk.id for each in handouts] == ["000000", "000001", "000002"]
     assert queue.take() is None
-    assert not queue.over
+    assert state(queue) == (False, "")
     assert all(queue.settle(each, DONE) for each in handouts)
     assert queue.over
     assert (queue.report().chunks, queue.report().created) == (3, 15)
@@ -53,10 +58,9 @@ def test_a_chunk_that_fails_comes_last_and_fails_the_import_after_four_times() -
     queue.settle(first, DIED)
     queue.settle(second, DONE)
     for _ in range(3):
-        assert not queue.failure
+        assert state(queue) == (False, "")
         queue.settle(taken(queue), DIED)
-    assert queue.failure == "a worker died"
-    assert queue.over
+    assert state(queue) == (True, "a worker died")
     assert queue.take() is None
     assert queue.report().created == 5
 
@@ -70,9 +74,10 @@ def test_what_cannot_help_to_be_repeated_fails_at_once() -> None:
 def test_rows_in_doubt_are_tried_four_times_and_then_reported() -> None:
     queue = queue_of(1)
     for _ in range(4):
-        assert not queue.over
+        assert state(queue) == (False, "")
         queue.settle(taken(queue), UNFINISHED)
-    assert (queue.over, queue.failure, queue.report().unknown) == (True, "", 2)
+    assert state(queue) == (True, "")
+    assert queue.report().unknown == 2
 
 
 def test_a_store_that_is_away_holds_up_everybody_and_costs_no_try() -> None:
@@ -88,10 +93,10 @@ def test_a_store_that_is_away_holds_up_everybody_and_costs_no_try() -> None:
     clock.now += 299.0
     other = taken(queue)
     queue.settle(other, AWAY)  # away since now: a chunk was done in between
-    assert not queue.failure
+    assert state(queue) == (False, "")
     clock.now += 301.0
     queue.settle(taken(queue), AWAY)
-    assert queue.failure == "the store does not answer"
+    assert state(queue) == (True, "the store does not answer")
 
 
 def test_a_silent_workers_chunk_goes_to_another_and_whichever_is_done_first_counts() -> None:
@@ -100,13 +105,13 @@ def test_a_silent_workers_chunk_goes_to_another_and_whichever_is_done_first_coun
     assert queue.take() is None
     for _ in range(2):
         queue.give_elsewhere(silent)
-    assert queue.idle
+    idle = queue.idle
     other = taken(queue)
     assert other.chunk == silent.chunk
-    assert not queue.idle
+    assert (idle, queue.idle) == (True, False)
     assert queue.take() is None
     assert not queue.settle(silent, Answer(None, "lost", "LeaseLostError"))  # it woke up, and may not any more
-    assert not queue.over
+    assert state(queue) == (False, "")
     assert queue.settle(other, DONE)
     assert queue.report().created == 5
 

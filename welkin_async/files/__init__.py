@@ -7,14 +7,17 @@ from welkin_async.files.api import (
     delete_records,
     export_batches,
     export_records,
+    file_work,
     import_in_processes,
     import_patients,
     import_records,
+    prepare_import,
     propose_mapping,
     update_records,
     upsert_records,
     verify_records,
 )
+from welkin_async.files.chunks.chunk_importer import ChunkImporter, FileWork, PreparedImport
 from welkin_async.files.chunks.plan import Chunk, Plan, PlanOptions, plan
 from welkin_async.files.chunks.process_pool import WorkersFailedError
 from welkin_async.files.errors import FileError
@@ -38,18 +41,21 @@ from welkin_async.files.report.file_report import FileReport
 
 __all__ = [
     "Chunk",
+    "ChunkImporter",
     "ComparisonReport",
     "Field",
     "FieldOptions",
     "FileError",
     "FileProgress",
     "FileReport",
+    "FileWork",
     "ImportOptions",
     "MappingProposal",
     "PatientColumn",
     "PatientImportOptions",
     "Plan",
     "PlanOptions",
+    "PreparedImport",
     "ProcessImportOptions",
     "RunOptions",
     "UpdateOptions",
@@ -58,10 +64,12 @@ __all__ = [
     "delete_records",
     "export_batches",
     "export_records",
+    "file_work",
     "import_in_processes",
     "import_patients",
     "import_records",
     "plan",
+    "prepare_import",
     "propose_mapping",
     "read_mapping",
     "read_patient_map",

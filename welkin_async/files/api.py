@@ -15,6 +15,8 @@ import anyio.to_thread
 import attrs
 
 from welkin_async.bulk import ChunkReport
+from welkin_async.files.chunks.chunk_importer import FileWork, PreparedImport
+from welkin_async.files.chunks.plan import plan_settings, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, ProcessPool
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.change_records import RecordDeletion, RecordUpdate
@@ -204,6 +206,65 @@ async def import_in_processes(
         on_progress=on_progress,
     )
     return await pool.run()
+
+
+@without_frames
+def prepare_import(
+    welkin: Welkin,
+    source: StrPath,
+    *,
+    cdt: str,
+    patient: PatientColumn | str,
+    rows: int = ROWS,
+    **options: Unpack[ProcessImportOptions],
+) -> PreparedImport:
+    """Divide a file into chunks that the workers of any engine import; it blocks, and reads the file once.
+
+    Args:
+        welkin: A session, which need not be open.
+        source: The file; its workers find it at the same path.
+        cdt: The CDT's name.
+        patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
+        rows: How many rows a chunk is to have; the rows of a patient are in one chunk.
+        options: See `ProcessImportOptions`.
+
+    Raises:
+        FileError: the file or an option does not fit.
+        TypeError: there is no such option.
+    """
+    job = process_job(Path(source), cdt, patient, dict(options))
+    made = plan_settings(job.settings, by=job.patient.column, rows=rows, key=job.key)
+    identity = run_identity(made, job, welkin)
+    return PreparedImport(
+        work=FileWork(job=job, digest=made.digest, run=identity[:16]), identity=identity, chunks=made.chunks
+    )
+
+
+@without_frames
+def file_work(
+    source: StrPath,
+    *,
+    cdt: str,
+    patient: PatientColumn | str,
+    digest: str,
+    run: str,
+    **options: Unpack[ProcessImportOptions],
+) -> FileWork:
+    """Return what `prepare_import` returned as ``work``, where an engine can send text alone to its workers.
+
+    Args:
+        source: The file.
+        cdt: The CDT's name.
+        patient: The column that names the patient.
+        digest: Of the file: ``work.digest``.
+        run: The import's id: ``work.run``.
+        options: Those that were given to `prepare_import`.
+
+    Raises:
+        FileError: an option does not fit.
+        TypeError: there is no such option.
+    """
+    return FileWork(job=process_job(Path(source), cdt, patient, dict(options)), digest=digest, run=run)
 
 
 def process_job(file: Path, cdt: str, patient: PatientColumn | str, options: dict[str, Any]) -> RecordImport:

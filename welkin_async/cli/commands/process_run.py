@@ -103,6 +103,7 @@ def carry_out_in_processes(
         counts = _Counts()
         interrupt.orderly, interrupt.notice = True, _DRAINING
         jobs = [_without_files(job_of(file)) for file in files]
+        running: ProcessPool | RayImport
         async with contextlib.AsyncExitStack() as held:
             if ray is None:
                 welkin = await held.enter_async_context(connection.session())
@@ -184,4 +185,5 @@ def _print(report: ChunkReport, error: WelkinError | None, resume: str, *, stopp
     if stopped or error is not None:
         say(f"welkin-async: stopped; nothing is lost. This goes on where it stopped:\n  {resume}")
     elif not report.complete:
-        say("welkin-async: the same command without --processes finds what is done, and writes the others to a file")
+        alone = "the same command without --processes or --ray"
+        say(f"welkin-async: {alone} finds what is done, and writes the others to a file")

@@ -37,9 +37,29 @@ class FileWork:
     run: str
 
 
+@attrs.frozen(kw_only=True)
+class PreparedImport:
+    """Prepared import: a file divided into chunks, for any engine to hand out.
+
+    Attributes:
+        work: What every worker is told.
+        identity: What tells this import from any other; the ledger's run is opened with it.
+        chunks: In the order of their first rows.
+    """
+
+    work: FileWork
+    identity: str
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def run(self) -> str:
+        """The import's id in the ledger."""
+        return self.work.run
+
+
 @attrs.define
 class ChunkImporter:
-    """Chunk importer; made by `open`.
+    """Chunk importer: imports chunks of one file; made by `open`, once for each file and worker process.
 
     Attributes:
         welkin: An open session.
@@ -74,12 +94,15 @@ class ChunkImporter:
             raise FileError("the file has changed since its chunks were planned")
         return cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
 
-    async def carry_out(self, chunk: Chunk, holder: str) -> ChunkReport:
-        """Import a chunk.
+    async def carry_out(self, chunk: Chunk, holder: str | None = None) -> ChunkReport:
+        """Import a chunk, exactly once, however often and wherever it is begun; see `welkin_async.bulk.import_chunk`.
 
         Args:
             chunk: Which rows.
-            holder: Names the claim.
+            holder: Names the claim; None for a name of its own.
+
+        Returns:
+            The counts; ``finished`` is 0 where the chunk is to be begun again.
 
         Raises:
             WelkinError: see `welkin_async.bulk.import_chunk`.
