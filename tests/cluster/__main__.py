@@ -37,10 +37,11 @@ def broken(name: str, figures: Mapping[str, Any]) -> list[str]:
     kinds = {
         "kill_worker": "worker killed",
         "kill_node": "node killed",
-        "stops": "worker stopped",
-        "store": "store killed",
+        "store_away": "store killed",
+        "store_silent": "store stopped",
     }
-    expected = {kinds[key]: scene[key] if key == "stops" else 1 for key in kinds if key in scene}
+    expected = {kind: 1 for key, kind in kinds.items() if key in scene}
+    expected |= {"worker stopped": scene["stops"]} if "stops" in scene else {}
     promises = {
         "the trouble was made": figures["trouble"] == expected,
         "nothing failed": not figures["error"],

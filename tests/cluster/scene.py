@@ -36,7 +36,8 @@ from welkin_async.shared import new_key
 
 from .nodes import HEAD, OTHER, Nodes, RedisStore, environment, loopback_up
 
-CDT = "medication"
+CDT, NAME = "medication", "Medication"
+BEFORE = 600  # rows that the command imports
 CPUS = 2  # of each node: so many workers it has
 FAULTS = [
     Fault(kind, operation="cdts.create", times=None, probability=share, **more)
@@ -68,7 +69,8 @@ class Scene:
         rate: Requests per second that the server allows.
         latency: Seconds it takes for an answer.
         lease: Seconds that a lease lasts.
-        command: Whether the command imports, in a process of its own, and after it the program of docs/clusters.md.
+        command: Whether the command imports other rows before, in a process of its own, and after it the program of
+            docs/clusters.md the same.
         seed: Which moments.
     """
 
@@ -89,16 +91,16 @@ class Scene:
     seed: int = 1
 
 
-def write_files(folder: Path, patients: Sequence[str], rows: int) -> list[Path]:
+def write_files(folder: Path, patients: Sequence[str], rows: int, name: str = NAME) -> list[Path]:
     """Write the rows, in their order, into files of three formats."""
     pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
 
     every = [
-        {"patient": patients[number * len(patients) // rows], "medication_name": f"Medication {number}"}
+        {"patient": patients[number * len(patients) // rows], "medication_name": f"{name} {number}"}
         for number in range(rows)
     ]
     parts = [every[start::3] for start in range(3)]
-    paths = [folder / f"rows.{ending}" for ending in ("csv", "ndjson", "parquet")]
+    paths = [folder / f"{name}.{ending}" for ending in ("csv", "ndjson", "parquet")]
     with paths[0].open("w", newline="") as out:
         writer = csv.DictWriter(out, ["patient", "medication_name"])
         writer.writeheader()
@@ -120,6 +122,7 @@ class Trouble:
         self._server = server
         self._nodes = nodes
         self._store = store
+        self._before = BEFORE if scene.command else 0
         self._random = random.Random(scene.seed)
         self.done: Counter[str] = Counter()
 
@@ -172,7 +175,7 @@ class Trouble:
             self.done["store stopped"] += 1
 
     async def _reached(self, share: float) -> None:
-        while (await self._server.records(CDT))["total"] < share * self._scene.rows:
+        while (await self._server.records(CDT))["total"] - self._before < share * self._scene.rows:
             await asyncio.sleep(0.05)
 
 
@@ -186,7 +189,6 @@ class Import:
         progress: How many rows were done whenever a chunk was.
         restarts: How many workers took the place of one that died.
         given_elsewhere: How many chunks went to another worker because the first fell silent.
-        page: What the program of docs/clusters.md has printed, where it was run.
     """
 
     report: dict[str, Any]
@@ -194,7 +196,6 @@ class Import:
     progress: Sequence[int] = ()
     restarts: int = 0
     given_elsewhere: int = 0
-    page: str = ""
 
 
 async def import_here(scene: Scene, server: SandboxProcess, nodes: Nodes, paths: Sequence[Path], url: str) -> Import:
@@ -228,7 +229,7 @@ async def import_here(scene: Scene, server: SandboxProcess, nodes: Nodes, paths:
     return Import(report.to_dict(), error, progress, running.restarts, running.given_elsewhere)
 
 
-async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequence[Path]) -> Import:
+async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequence[Path]) -> dict[str, Any]:
     """Import with the command, and once more with the program of docs/clusters.md, which finds all done."""
 
     async def run(*command: str) -> str:
@@ -251,7 +252,7 @@ async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequ
     shown = '["medications.csv", "more.parquet"]'
     assert shown in program[1]
     printed = await run("-c", program[1].replace(shown, repr(list(map(str, paths)))))
-    return Import(json.loads(told), page=printed)
+    return {"command": json.loads(told), "page": printed}
 
 
 async def play(scene: Scene) -> dict[str, Any]:
@@ -277,13 +278,17 @@ async def play(scene: Scene) -> dict[str, Any]:
             paths = write_files(folder, await server.add_patients(scene.patients), scene.rows)
             if scene.faults:
                 await server.add_fault(*FAULTS)
+            before: dict[str, Any] = {}
+            if scene.command:
+                first = write_files(folder, await server.add_patients(30), BEFORE, "Before")
+                before = await import_by_command(variables, nodes, first)
+                before["creates"] = (await server.stats())["operations"]["cdts.create"]
+                before["tokens"] = (await server.stats())["operations"]["auth.create_token"]
             trouble = Trouble(scene, server, nodes, store)
             making = asyncio.create_task(trouble.make())
             began = time.monotonic()
-            if scene.command:
-                told = await import_by_command(variables, nodes, paths)
-            else:
-                told = await import_here(scene, server, nodes, paths, url)
+            os.environ |= variables
+            told = await import_here(scene, server, nodes, paths, url)
             seconds = time.monotonic() - began
             making.cancel()
             (ending,) = await asyncio.gather(making, return_exceptions=True)
@@ -291,14 +296,16 @@ async def play(scene: Scene) -> dict[str, Any]:
             there = await server.records(CDT, full=True)
             stats = await server.stats()
             faults = sum(each["met"] for each in await server.faults())
-        names = Counter(each["jsonBody"]["medication_name"] for each in there["records"])
+        every = Counter(each["jsonBody"]["medication_name"] for each in there["records"])
+        names = Counter({name: count for name, count in every.items() if name.startswith(NAME)})
         return {
             **attrs.asdict(told),
             "trouble": dict(trouble.done),
             "trouble_error": repr(ending) if isinstance(ending, BaseException) else "",
             "rows": scene.rows,
-            "held": there["total"],
-            "lost": sum(f"Medication {number}" not in names for number in range(scene.rows)),
+            "before": before,
+            "held": names.total(),
+            "lost": sum(f"{NAME} {number}" not in names for number in range(scene.rows)),
             "doubled": sum(count - 1 for count in names.values()),
             "tokens": stats["operations"].get("auth.create_token", 0),
             "creates": stats["operations"].get("cdts.create", 0),
