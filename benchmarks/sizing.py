@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -194,7 +195,12 @@ def _one(options: dict[str, Any]) -> dict[str, Any]:
     part = options.pop("part")
     if part == "plan":
         return plan(**options)
-    return asyncio.run({"leases": leases, "pace": pace, "chunk": chunk}[part](**options))
+    parts: dict[str, Callable[..., Coroutine[Any, Any, dict[str, Any]]]] = {
+        "leases": leases,
+        "pace": pace,
+        "chunk": chunk,
+    }
+    return asyncio.run(parts[part](**options))
 
 
 def main() -> None:

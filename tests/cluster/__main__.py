@@ -23,7 +23,7 @@ SCENES: Mapping[str, Mapping[str, Any]] = {
 """A worker and a node killed; the same with five creates of a hundred gone wrong; ten workers stopped past their
 lease; a store that answers nothing for ten seconds, within leases; one that is killed, after which leases are void."""
 
-_USED = 0.8  # of the rate, at least, where the store answers nothing for ten seconds
+_USED = 0.7  # of the rate, at least, where the store answers nothing for ten of about eighty seconds
 
 
 def broken(name: str, figures: Mapping[str, Any]) -> list[str]:
