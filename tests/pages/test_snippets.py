@@ -35,6 +35,7 @@ SNIPPETS = [
 ]
 # What runs the Python and the commands of the other pages.
 RUN_BY = {
+    "clusters.md": "cluster/test_pages.py",
     "command-line.md": "cli/test_docs.py",
     "fhir.md": "cli/test_fhir.py",
     "files.md": "files/test_docs.py",
