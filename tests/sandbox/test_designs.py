@@ -120,7 +120,8 @@ async def test_access_permissions_and_territories(server: Sandbox, api: Api) -> 
 
     rights = f"/gh/admin/user-permissions/{user}"
     role = {"permissionName": "nurse", "instanceName": "sb-demo", "type": "SECURITY_ROLE"}
-    policy = {"permissionName": "export", "instanceName": "sb-demo", "type": "SECURITY_POLICY", "effectiveDate": None}
+    policy = {"permissionName": "export", "instanceName": "sb-demo", "type": "SECURITY_POLICY"}
+    policy["effectiveDate"] = "2031-02-03T04:05:06Z"
     for _ in range(2):
         put = (await api("PUT", rights, {"permissions": [role, policy]})).json
     assert set(put) == {"id", "createdAt", "updatedAt", "userId", "permissions"}
@@ -128,6 +129,7 @@ async def test_access_permissions_and_territories(server: Sandbox, api: Api) -> 
     assert [sorted(set(each) & {"primaryRole", "effectiveDate"}) for each in put["permissions"]] == [
         ["primaryRole"], ["effectiveDate"],
     ]  # fmt: skip
+    assert put["permissions"][1]["effectiveDate"] == "2031-02-03T04:05:06.000Z"
     assert (await api("GET", rights)).json == put
     assert (await api("PUT", rights, {"permissions": [{**role, "type": "x"}]})).status == 400
     assert (await api("PUT", rights, {"permissions": ["x"]})).status == 400

@@ -78,11 +78,13 @@ async def test_same_external_guid_twice_is_accepted_and_the_first_is_found(api: 
 
 
 async def test_update_is_partial_and_moves_the_look_up_keys(api: Api) -> None:
-    patient = await api.patient(mrn="old", city="Bern", careTeam=[{"id": "u1"}, {"id": "u2"}])
+    patient = await api.patient(
+        mrn="old", city="Bern", careTeam=[{"id": NOBODY}, {"id": "00000000-0000-4000-8000-000000000001"}]
+    )
     reply = await api("PATCH", f"patients/{patient}", {"mrn": "new", "middleName": "M", "gender": None})
     assert reply.status == 200
     assert (reply.json["city"], reply.json["middleName"], reply.json["gender"]) == ("Bern", "M", "UNKNOWN")
-    assert reply.json["pointOfContact"] == {"id": "u1", "pointOfContact": True}
+    assert reply.json["pointOfContact"] == {"id": NOBODY, "pointOfContact": True}
     assert [each["pointOfContact"] for each in reply.json["careTeamMembers"]] == [True, False]
     assert (await api("GET", "patients/old", type="MRN")).status == 404
     assert (await api("GET", "patients/new", type="MRN")).json["id"] == patient

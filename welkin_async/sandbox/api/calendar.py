@@ -13,17 +13,34 @@ from welkin_async.sandbox.api.users import Users
 from welkin_async.sandbox.http.errors import not_found, validation_error
 from welkin_async.sandbox.http.messages import Answer, Call, Record, no_content, ok
 from welkin_async.sandbox.http.routing import Routes
-from welkin_async.sandbox.records.dates import local_timestamp, required_datetime
+from welkin_async.sandbox.records.dates import local_timestamp, required_datetime, timestamp
 from welkin_async.sandbox.records.pages import sorted_by, spring_page
 from welkin_async.sandbox.records.records import authored_metadata, known_fields, require, touch
+from welkin_async.sandbox.records.values import Kind, among, list_of, object_of, time_of_day, uuid
 from welkin_async.sandbox.site import Site, format_timestamp
 
-_OPTIONAL: dict[str, Any] = {
+_OPTIONAL: dict[str, Kind] = {
     "externalId": str, "eventTitle": str, "eventDescription": str, "allDayEvent": bool, "eventType": str,
-    "eventStatus": str, "eventMode": str, "eventColor": str, "timezone": str, "additionalInfo": dict, "createdBy": str,
+    "eventStatus": str, "eventMode": str, "eventColor": str, "timezone": str, "additionalInfo": dict, "createdBy": uuid,
 }  # fmt: skip
 _EVENT_REQUIRED = ("startDateTime", "endDateTime", "hostId", "participants")
-_KINDS = {**_OPTIONAL, "startDateTime": str, "endDateTime": str, "hostId": str, "participants": list}
+_PARTICIPANT = object_of(
+    {
+        "participantId": uuid,
+        "participantRole": among("psm", "patient"),
+        "participationStatus": str,
+        "attended": bool,
+    },
+    *("participantId", "participantRole"),
+)
+_RESPONSE: dict[str, Kind] = {"participantId": uuid, "participationStatus": str}
+_KINDS: dict[str, Kind] = {
+    **_OPTIONAL,
+    "startDateTime": str,
+    "endDateTime": str,
+    "hostId": uuid,
+    "participants": list_of(_PARTICIPANT),
+}
 _SORTABLE = frozenset(("id", "createdAt", "updatedAt", "duration", *_KINDS)) - {"participants", "additionalInfo"}
 
 
@@ -106,9 +123,6 @@ class Events:
         ids = {each["participantId"]: each["id"] for each in held}
         found = []
         for each in sent:
-            if not isinstance(each, dict) or each.get("participantRole") not in ("psm", "patient"):
-                raise validation_error("each participant needs a participantRole", "CALENDAR", field="participants")
-            require(each, ("participantId",), "CALENDAR")
             person_id, user = each["participantId"], each["participantRole"] == "psm"
             # Whether unknown persons are refused is unknown: here they take part without a name.
             person = (self.users.records if user else self.patients.records).get(person_id, {})
@@ -198,8 +212,8 @@ class Events:
 
     def respond(self, call: Call, event_id: str) -> Answer:
         """Answer an invitation: 200 without a body (the status is not stated)."""
-        record, sent = self.find(event_id), call.object()
-        require(sent, ("participantId", "participationStatus"), "CALENDAR")
+        record, kinds = self.find(event_id), _RESPONSE
+        sent = known_fields(call.object(), kinds, "CALENDAR", tuple(kinds))
         found = [each for each in record["participants"] if each["participantId"] == sent["participantId"]]
         if not found:
             raise not_found("PARTICIPANT_NOT_FOUND", "CALENDAR", "No participant has that id")
@@ -328,8 +342,8 @@ class WorkHours:
             "updatedBy": self.site.client_id,
             "type": "WORKING_HOURS",
             "ruleType": "DEFAULT",
-            "startDateTime": sent["startDateTime"],
-            "endDateTime": sent["endDateTime"],
+            "startDateTime": timestamp(sent, "startDateTime", "CALENDAR"),
+            "endDateTime": timestamp(sent, "endDateTime", "CALENDAR"),
             "localStartDateTime": local_timestamp(sent["startDateTime"]),
             "localEndDateTime": local_timestamp(sent["endDateTime"]),
             "daysInfo": [
@@ -347,6 +361,9 @@ class WorkHours:
         return {"psmId": owner, "details": [period]}
 
 
+_DAY = object_of({"day": among(*range(1, 8)), "startTime": time_of_day, "endTime": time_of_day}, "day")
+
+
 def _checked(sent: Record) -> Record:
     for name in _WORK_HOURS_REQUIRED:
         # An end may be null, for hours without end (recorded), but must be there (documented).
@@ -355,11 +372,7 @@ def _checked(sent: Record) -> Record:
     required_datetime(sent, "startDateTime", "CALENDAR")
     if sent["endDateTime"] is not None:
         required_datetime(sent, "endDateTime", "CALENDAR")
-    days = sent["daysInfo"]
-    if not isinstance(sent["psmId"], str) or not isinstance(days, list):
-        raise validation_error("psmId must be text and daysInfo a list", "CALENDAR")
-    if not all(isinstance(day, dict) and day.get("day") in range(1, 8) for day in days):
-        raise validation_error("each day of daysInfo is 1 (Monday) to 7 (Sunday)", "CALENDAR", field="daysInfo")
+    known_fields(sent, {"psmId": uuid, "daysInfo": list_of(_DAY)}, "CALENDAR")
     return sent
 
 
@@ -421,6 +434,8 @@ class Schedules:
         query = call.query
         ids = query.get("psmIds") or query.get("psm-ids") or ""
         require({"psmIds": ids}, ("psmIds",), "CALENDAR")
+        if not all(uuid(each) for each in ids.split(",") if each):
+            raise validation_error("psmIds must be UUIDs", "CALENDAR", parameter="psmIds")
         start, end = _period(query)
         held = [
             each

@@ -15,7 +15,15 @@ from welkin_async.sandbox.http.messages import Answer, Call, Record, ok
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.collection import Collection
 from welkin_async.sandbox.records.dates import timestamp
-from welkin_async.sandbox.records.records import authored_metadata, full_name, known_fields, new_metadata, touch
+from welkin_async.sandbox.records.records import (
+    authored_metadata,
+    full_name,
+    known_fields,
+    new_metadata,
+    require,
+    touch,
+)
+from welkin_async.sandbox.records.values import Kind, list_of, uuid
 
 PRIORITIES = ("LOW", "MEDIUM", "HIGH", "URGENT")
 """Priorities of tasks and goals (documented)."""
@@ -143,6 +151,7 @@ class CarePlans(PatientCollection):
 
     def write(self, record: Record, sent: Record) -> None:
         """Change name, priority or status."""
+        require(sent, [name for name in ("name",) if name in sent], "GOAL")
         _check_choices(sent, _GOAL_STATUSES, "GOAL")
         record.update(sent)
 
@@ -156,7 +165,7 @@ class CarePlans(PatientCollection):
 
 
 _TASK_STATUSES = ("TODO", "IN_PROGRESS", "COMPLETED", "CANCELED")
-_CHANGEABLE: dict[str, type] = {
+_CHANGEABLE: dict[str, Kind] = {
     "name": str, "description": str, "dueDate": str, "priority": str, "status": str, "assignee": dict, "patient": dict,
     "templateName": str,
 }  # fmt: skip
@@ -236,6 +245,7 @@ class Tasks(Collection):
     def write(self, record: Record, sent: Record) -> None:
         """Write the keys sent, all of them or none."""
         clean = dict(sent)
+        require(clean, [name for name in self.required if name in clean], "TASK")
         _check_choices(clean, _TASK_STATUSES, "TASK")
         if "dueDate" in clean:
             clean["dueDate"] = timestamp(clean, "dueDate", "TASK")
@@ -249,7 +259,7 @@ class Tasks(Collection):
         record.update(clean)
 
     def _person(self, sent: Any, *, user: bool) -> Record:
-        if not isinstance(sent, dict) or not isinstance(sent.get("id"), str):
+        if not isinstance(sent, dict) or not uuid(sent.get("id")):
             raise validation_error("a person is an object with an id", "TASK")
         held = (self.users.records if user else self.patients.records).get(sent["id"].lower(), {})
         person = {"id": sent["id"], "name": full_name(held) or held.get("username")}
@@ -297,7 +307,7 @@ class Tasks(Collection):
 
     def update_statuses(self, call: Call) -> Answer:
         """Set the status of several tasks: a bare array of them (documented); all or none (unknown: chosen here)."""
-        sent = known_fields(call.object(), {"taskIds": list, "status": str}, "TASK", ("taskIds", "status"))
+        sent = known_fields(call.object(), {"taskIds": list_of(uuid), "status": str}, "TASK", ("taskIds", "status"))
         tasks = [self.find(each) for each in sent["taskIds"]]
         for task in tasks:
             self.write(task, {"status": sent["status"]})

@@ -17,6 +17,7 @@ from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.dates import timestamp
 from welkin_async.sandbox.records.pages import sorted_by, spring_page
 from welkin_async.sandbox.records.records import envelope, touch
+from welkin_async.sandbox.records.values import uuid
 from welkin_async.sandbox.records.visibility import Visibility
 from welkin_async.sandbox.site import Site
 
@@ -129,13 +130,13 @@ class Cdts:
         formation, table = self._table(patient_id, cdt_name)
         rows = call.object().get("rows")
         if not isinstance(rows, list) or not all(
-            isinstance(row, dict) and isinstance(row.get("jsonBody"), dict) for row in rows
+            isinstance(row, dict) and uuid(row.get("id")) and isinstance(row.get("jsonBody"), dict) for row in rows
         ):
             raise validation_error("rows must be a list of objects with id and jsonBody", "CDT")
         return ok({"rows": [self._bulk_row(formation, table, row) for row in rows]})
 
     def _bulk_row(self, formation: Formation, table: Mapping[str, Record], row: Record) -> Record:
-        record = table.get(row["id"]) if isinstance(row.get("id"), str) else None
+        record = table.get(row["id"])
         sent = row["jsonBody"]
         if record is None:
             problem = "Data type record not found"
@@ -150,7 +151,7 @@ class Cdts:
                 touch(self.site, record)
                 return {"id": row["id"], "jsonBody": record["jsonBody"], "result": {"status": "OK", "content": None}}
         body = sent if record is None else record["jsonBody"]
-        return {"id": row.get("id"), "jsonBody": body, "result": {"status": "ERROR", "content": problem}}
+        return {"id": row["id"], "jsonBody": body, "result": {"status": "ERROR", "content": problem}}
 
     def list_records(self, call: Call, patient_id: str, cdt_name: str) -> Answer:
         """One page of a patient's records as `{name, data}` (recorded).

@@ -13,10 +13,11 @@ from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.collection import Collection
 from welkin_async.sandbox.records.pages import sorted_by, spring_page
 from welkin_async.sandbox.records.records import envelope
+from welkin_async.sandbox.records.values import Kind, uuid
 
-_FIELDS: dict[str, type] = {
+_FIELDS: dict[str, Kind] = {
     "name": str, "phone": str, "email": str, "relation": str, "active": bool, "phoneLabel": str, "emailLabel": str,
-    "secondaryPhoneLabel": str, "phonePdtFieldName": str, "secondaryPhonePdtFieldName": str, "pdtRecordId": str,
+    "secondaryPhoneLabel": str, "phonePdtFieldName": str, "secondaryPhonePdtFieldName": str, "pdtRecordId": uuid,
 }  # fmt: skip
 
 

@@ -18,12 +18,14 @@ from welkin_async.sandbox.http.messages import Answer, Call, Record, ok
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.dates import local_timestamp
 from welkin_async.sandbox.records.records import authored_metadata, envelope, known_fields, touch
+from welkin_async.sandbox.records.values import Kind, uuid
 
 _NAME = "__encounter__"
 _STATUSES = ("DRAFT", "OPEN", "ACTIVE", "FINALIZED", "CANCELLED")
-_FIELDS: dict[str, type] = dict.fromkeys(
-    ("title", "description", "templateName", "notes", "status", "calendarEventId", "external_id", "external_guid"), str
-)
+_FIELDS: dict[str, Kind] = {
+    **dict.fromkeys(("title", "description", "templateName", "notes", "status", "external_id"), str),
+    **dict.fromkeys(("calendarEventId", "external_guid"), uuid),
+}
 _SYSTEM = (
     "id", "created_at", "created_by", "created_by_name", "updated_at", "updated_by", "updated_by_name", "source_type",
     "source_name", "source_id", "external_id", "external_guid",
@@ -58,8 +60,8 @@ class _Links(PartCollection):
 
     component = "ENCOUNTER"
     cdt_name = _LINK
-    fields = {"assessmentRecordId": str}
-    new_fields = {"assessmentName": str, "assessmentRecordId": str}
+    fields = {"assessmentRecordId": uuid}
+    new_fields = {"assessmentName": str, "assessmentRecordId": uuid}
     required = ("assessmentName",)
     inside = "jsonBody"
 

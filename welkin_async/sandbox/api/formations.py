@@ -16,8 +16,10 @@ from welkin_async.sandbox.http.errors import ApiError, not_found, validation_err
 from welkin_async.sandbox.http.messages import Answer, Call, Record, no_content, ok
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.defaults import DEFAULT_FORMATIONS, DISPOSITION
-from welkin_async.sandbox.records.fields import Alteration, Check, check_for, complete_fields
-from welkin_async.sandbox.records.records import require
+from welkin_async.sandbox.records.fields import FIELD_TYPES, Alteration, Check, check_for, complete_fields
+from welkin_async.sandbox.records.records import known_fields, require
+from welkin_async.sandbox.records.values import Kind, among, list_of, object_of
+from welkin_async.sandbox.records.values import name as name_of
 from welkin_async.sandbox.site import Site
 
 
@@ -224,6 +226,38 @@ _BLANK: Mapping[str, Record] = {
     "dictionaries": {"name": None, "title": None, "internal": False, "fields": []},
 }  # fmt: skip
 _WITH_ID = ("assessments", "encounters")
+_OBJECTS = list_of(dict)
+_SECTION = object_of({"name": str, "title": str, "fields": _OBJECTS})
+_PHASE: Mapping[str, Kind] = {
+    "name": name_of, "title": str, "type": str, "description": str, "autoFinishProgram": bool, "navigateTo": _OBJECTS,
+}  # fmt: skip
+_FIELD: Mapping[str, Kind] = {
+    "name": name_of, "type": among(*FIELD_TYPES), "dictionary": dict, "meta": dict, "displayType": str,
+    "valueType": str,
+    **dict.fromkeys(("editable", "searchable", "bulkEdit", "phi", "disable", "injectedSource"), bool),
+}  # fmt: skip
+_FIELDS = list_of(object_of(_FIELD, "name", "type"))
+_KINDS: Mapping[str, Mapping[str, Kind]] = {
+    "assessments": {
+        "title": str, "sections": list_of(_SECTION), "scoring": dict, "programs": _OBJECTS, "conditionSettings": dict,
+        "displayType": str, "autoCompleted": bool,
+    },
+    "encounters": {
+        **dict.fromkeys(("title", "encounterDescription", "encounterInstruction", "encounterColor"), str),
+        "type": str, "deliveryMethod": str, "defaultDuration": int, "assessmentNames": list_of(str),
+    },
+    "programs": {
+        "title": str, "description": str, "phases": list_of(object_of(_PHASE, "name")), "nodes": _OBJECTS,
+    },
+    "dictionaries": {"title": str, "fields": list_of(object_of({"name": name_of, "type": str}, "name"))},
+    **{kind: {"title": str, "fields": _FIELDS} for kind in _TYPES},
+}  # fmt: skip
+
+
+def _phase(sent: Mapping[str, Any]) -> Record:
+    """A phase of a program, completed; of which type one is that does not say it is unknown: chosen here."""
+    blank = {"title": sent["name"], "type": "START", "description": "", "autoFinishProgram": False, "navigateTo": None}
+    return {**blank, **{key: value for key, value in sent.items() if value is not None}}
 
 
 @attrs.define
@@ -342,10 +376,15 @@ class VersionedFormations:
             title = sent.get("title") or name
             try:
                 fields = sent.get("fields") or []
+                if isinstance(fields, list):  # what is null takes the value of a field that does not say it
+                    fields = [{key: value for key, value in each.items() if value is not None} for each in fields]
                 return cdt_shape(number, name, fields, title=title, version=version, relation=relation)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise validation_error("fields do not fit", "FORMATION", field="fields") from error
-        shape = {key: copy.deepcopy(sent.get(key, blank)) for key, blank in _BLANK[kind].items()}
+        given = {key: value for key, value in sent.items() if value is not None}
+        shape: Record = {key: copy.deepcopy(given.get(key, blank)) for key, blank in _BLANK[kind].items()}
+        if kind == "programs":
+            shape["phases"] = [_phase(each) for each in shape["phases"]]
         shape["title" if "title" in shape else "goalName"] = sent.get("title") or sent.get("goalName") or name
         if kind in _WITH_ID:
             shape["id"] = earlier["id"] if earlier else self.site.new_id()
@@ -371,7 +410,7 @@ class VersionedFormations:
     def update_disposition(self, call: Call, version: str) -> Answer:
         """Replace the custom fields; the server appends the system fields (documented)."""
         held = self.writable(version, "encounter-disposition")
-        sent, earlier = call.object(), held[""]
+        sent, earlier = known_fields(call.object(), {"fields": _FIELDS}, "FORMATION"), held[""]
         shape = self.shape("document-types", {"name": earlier["name"], "fields": sent.get("fields")}, earlier)
         held[""] = {**shape, "title": None, "relation": earlier["relation"]}
         return ok(held[""])
@@ -399,7 +438,7 @@ class _Definitions:
 
     def create(self, call: Call, version: str) -> Answer:
         """Add to the draft: 201; 200 for assessments (both documented)."""
-        held, sent = self.all.writable(version, self.kind), call.object()
+        held, sent = self.all.writable(version, self.kind), self._sent(call)
         require(sent, ("name",), "FORMATION")
         if sent["name"] in held:
             raise validation_error("The name is taken", "FORMATION", field="name")
@@ -409,8 +448,13 @@ class _Definitions:
     def update(self, call: Call, version: str, name: str) -> Answer:
         """Replace a definition in the draft; its name stays (documented for assessments)."""
         held, earlier = self.all.writable(version, self.kind), self.all.find(self.kind, name, version)
-        held[name] = shape = self.all.shape(self.kind, {**call.object(), "name": name}, earlier)
+        held[name] = shape = self.all.shape(self.kind, {**self._sent(call), "name": name}, earlier)
         return ok(shape)
+
+    def _sent(self, call: Call) -> Record:
+        sent = call.object()
+        known_fields(sent, {"name": str, **_KINDS[self.kind]}, "FORMATION")
+        return sent
 
     def delete(self, call: Call, version: str, name: str) -> Answer:
         """Remove from the draft: 200 without a body (assumed)."""

@@ -17,6 +17,7 @@ from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.dates import timestamp
 from welkin_async.sandbox.records.pages import positive_size
 from welkin_async.sandbox.records.records import full_name, known_fields, require
+from welkin_async.sandbox.records.values import Kind, uuid
 
 _SHARED = (
     "id", "sendNow", "scheduledAt", "sentAt", "receivedAt", "date", "careTeam", "patientInfo", "timezone", "sender",
@@ -89,8 +90,8 @@ class _Messages(PatientCollection):
         """
         rows, patient = self.rows(patient_id), self.patients.find(patient_id)
         sent = call.object() if call.parts is None else self._form(call)
-        kinds: dict[str, type] = dict.fromkeys((*self.texts, "receiver", "scheduledAt", "sender", "to"), str)
-        kinds |= {"sendNow": bool, "secure": bool}
+        kinds: dict[str, Kind] = dict.fromkeys((*self.texts, "scheduledAt", "to"), str)
+        kinds |= {"receiver": uuid, "sender": uuid, "sendNow": bool, "secure": bool}
         clean = known_fields(sent, kinds, self.component, (*self.texts, "receiver"))
         now, later = self.site.clock.stamp(), timestamp(clean, "scheduledAt", self.component)
         scheduled = later is not None and not clean.get("sendNow")
@@ -128,9 +129,9 @@ class _Messages(PatientCollection):
 
     def write(self, record: Record, sent: Record) -> None:
         """Star, reassign, or rewrite while SCHEDULED."""
-        kinds: dict[str, type] = {"starred": bool, "sender": str}
+        kinds: dict[str, Kind] = {"starred": bool, "sender": uuid}
         if record["status"] == "SCHEDULED":
-            kinds |= dict.fromkeys((*self.texts, "receiver", "scheduledAt"), str)
+            kinds |= {**dict.fromkeys((*self.texts, "scheduledAt"), str), "receiver": uuid}
         clean = known_fields(sent, kinds, self.component)
         if record["id"] in self.unrecognized and clean.get("sender"):
             rows = self.rows(clean["sender"])  # the patient it is given to
@@ -324,8 +325,11 @@ def _token(kind: str, start: int, size: int, **more: Any) -> str:
 def _token_of(text: str, kind: str) -> Record:
     try:
         found = json.loads(base64.b64decode(text, validate=True))
-        if found["type"] != kind:
+        start, size = found["start"], found["size"]
+        if found["type"] != kind or type(start) is not int or type(size) is not int or start < 0 or size < 1:
             raise ValueError
-        return {**found, "start": int(found["start"]), "size": int(found["size"])}
+        if kind == "LOCAL_SEARCH" and not isinstance(found["query"], str):
+            raise ValueError
+        return {**found, "start": start, "size": size}
     except (ValueError, KeyError, TypeError) as error:
         raise validation_error("pageToken is not one of this list", "CHAT", parameter="pageToken") from error

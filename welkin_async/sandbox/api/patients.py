@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import attrs
@@ -12,8 +13,8 @@ from welkin_async.sandbox.http.errors import validation_error
 from welkin_async.sandbox.http.messages import Answer, Call, Record, ok
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.collection import Collection
-from welkin_async.sandbox.records.fields import is_uuid
 from welkin_async.sandbox.records.records import authored_metadata, require
+from welkin_async.sandbox.records.values import Kind, fits, list_of, object_of, uuid
 
 # The keys of a patient that a caller may write, with the value an absent one gets (recorded).
 _TEXTS: dict[str, str | None] = {
@@ -163,38 +164,51 @@ def _clean(fields: Mapping[str, Any]) -> Record:
     clean: Record = {}
     for name, value in fields.items():
         if name in _TEXTS:
-            fits = value is None or (is_uuid(value) if name == "externalGuid" else isinstance(value, str))
-            value = _TEXTS[name] if value is None else value
-            if fits and name == "birthDate" and value is not None:
-                value = _midnight(value)
+            kind: Kind = uuid if name == "externalGuid" else str
+            absent: Any = _TEXTS[name]
         elif name in _LISTS:
-            fits = value is None or isinstance(value, list)
-            value = _team(value or []) if fits and name == "careTeam" else value or []
+            kind, absent = _LIST_KINDS.get(name, list), []
         else:
             continue
-        if not fits:
+        if value is not None and not fits(value, kind):
             raise validation_error(f"{name} does not fit", "PATIENT", field=name)
-        clean[name] = value
+        written = _WRITTEN.get(name)
+        clean[name] = absent if value is None else value if written is None else written(value)
     return clean
 
 
 def _midnight(text: str) -> str:
     """A birth date as the API gives it back: padded, at midnight Z (documented sample: sent `2012-3-12T...`)."""
     found = _DATE(text)
-    if found is None or not (1 <= int(found[2]) <= 12 and 1 <= int(found[3]) <= 31):
+    try:
+        day = date(*(int(part) for part in found.groups())) if found else None
+    except ValueError:  # such as the 31st of February
+        day = None
+    if day is None:
         raise validation_error("birthDate must be a date", "PATIENT", field="birthDate")
-    return f"{found[1]}-{int(found[2]):02d}-{int(found[3]):02d}T00:00:00.000Z"
+    return f"{day.isoformat()}T00:00:00.000Z"
+
+
+def _regions(sent: list[Any]) -> list[Record]:
+    return [{"name": each["name"], "territories": each.get("territories") or []} for each in sent]
 
 
 def _team(members: list[Any]) -> list[Record]:
     """Care team members; without a point of contact the first becomes it (documented)."""
-    if not all(isinstance(each, dict) and isinstance(each.get("id"), str) for each in members):
-        raise validation_error("careTeam must hold objects with an id", "PATIENT", field="careTeam")
     named = any(each.get("pointOfContact") for each in members)
     return [
         {"id": each["id"], "pointOfContact": bool(each.get("pointOfContact")) if named else not position}
         for position, each in enumerate(members)
     ]
+
+
+_LIST_KINDS = {
+    "patientTerritories": list_of(object_of({"name": str, "territories": list_of(str)}, "name")),
+    "careTeam": list_of(object_of({"id": uuid}, "id")),
+}
+_WRITTEN: Mapping[str, Callable[[Any], Any]] = {
+    "birthDate": _midnight, "patientTerritories": _regions, "careTeam": _team,
+}  # fmt: skip
 
 
 def _matching(patients: Iterable[Record], query: Mapping[str, str]) -> list[Record]:
@@ -220,8 +234,7 @@ def _any_of(wanted: set[str], held: set[str]) -> bool:
 
 
 def _territories(patient: Record) -> set[str]:
-    groups = [group for group in patient["patientTerritories"] if isinstance(group, dict)]
-    return {str(name) for group in groups for name in group.get("territories") or ()}
+    return {name for group in patient["patientTerritories"] for name in group["territories"]}
 
 
 @attrs.define

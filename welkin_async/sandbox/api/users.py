@@ -11,14 +11,24 @@ from welkin_async.sandbox.http.errors import not_found, validation_error
 from welkin_async.sandbox.http.messages import Answer, Call, Record, ok
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.collection import Collection
+from welkin_async.sandbox.records.dates import timestamp
 from welkin_async.sandbox.records.records import known_fields, require, touch
+from welkin_async.sandbox.records.values import Kind, among, list_of, object_of
+from welkin_async.sandbox.site import Site
 
 _OPTIONAL = ("firstName", "lastName", "credentials", "phone", "timezone")
 _FLAGS = ("mfaEnabled", "ssoAccess", "passwordAccess", "seatAssignAllowed", "allowedToReceiveCalls")
-_FIELDS: dict[str, type] = {
+_INSTANCE = object_of(
+    {"instanceName": str, "workshopAccessEnabled": bool, "auditDataAccessEnabled": bool}, "instanceName"
+)
+_APPLICATIONS: dict[str, Kind] = {
+    "adminAccessEnabled": bool, "auditSecurityAccessEnabled": bool, "instanceAccesses": list_of(_INSTANCE),
+}  # fmt: skip
+_FIELDS: dict[str, Kind] = {
     **dict.fromkeys(("username", "email", "locale", *_OPTIONAL), str),
     **dict.fromkeys(_FLAGS, bool),
-    **dict.fromkeys(("customUserAttributes", "applicationAccess"), dict),
+    "customUserAttributes": dict,
+    "applicationAccess": object_of(_APPLICATIONS),
 }
 _NAMES = ("username", "email")
 _SORTABLE = frozenset(("id", "createdAt", "updatedAt", "userState", "enabled", *_FIELDS))
@@ -66,7 +76,7 @@ class Users(Collection):
         clean = self._clean(fields)
         require(clean, _NAMES, "USER")
         record = self._blank(self.site.new_id())
-        _merge(record, clean)
+        _merge(self.site, record, clean)
         self.records[record["id"]] = record
         return record
 
@@ -140,7 +150,7 @@ class Users(Collection):
         """Change the keys sent; null removes a key that may be absent."""
         clean = self._clean(sent, record["id"])
         require(clean, [name for name in _NAMES if name in clean], "USER")
-        _merge(record, clean)
+        _merge(self.site, record, clean)
 
     def replace(self, call: Call, user_key: str) -> Answer:
         """Replace a user (documented); keys that are not sent fall back to those of a new user (unknown: chosen)."""
@@ -150,7 +160,7 @@ class Users(Collection):
         kept = {name: record[name] for name in ("createdAt", "createdByName", "userState", "enabled")}
         kept |= {name: record[name] for name in ("territories", "roles", "policies", "applicationAccess")}
         fresh = {**self._blank(record["id"]), **kept}
-        _merge(fresh, clean)
+        _merge(self.site, fresh, clean)
         record.clear()
         record.update(fresh)
         touch(self.site, record)
@@ -178,15 +188,35 @@ class Users(Collection):
         return clean
 
 
-def _merge(record: Record, clean: Record) -> None:
+def _merge(site: Site, record: Record, clean: Record) -> None:
     for name, value in clean.items():
         if name == "applicationAccess":
-            record[name] = {**record[name], **(value or {})}
+            record[name] = _with_access(site, record[name], value or {})
         elif value is not None:
             record[name] = value
         elif name in _OPTIONAL:
             # Unset keys of a user are absent, not null (recorded).
             record.pop(name, None)
+
+
+def _with_access(site: Site, access: Record, sent: Mapping[str, Any]) -> Record:
+    """Access to the applications, changed; instances that are not named stay as they are."""
+    known = known_fields(sent, _APPLICATIONS, "USER")
+    held = {each["instanceName"]: each for each in access["instanceAccesses"]}
+    for each in known.pop("instanceAccesses", None) or ():
+        name = each["instanceName"]
+        blank = {
+            "instanceId": site.new_id(),
+            "instanceName": name,
+            "instanceDescription": name,
+            "userEmailWithInstanceDomain": None,
+            "workshopAccessEnabled": False,
+            "auditDataAccessEnabled": False,
+        }
+        flags = {key: each.get(key) for key in ("workshopAccessEnabled", "auditDataAccessEnabled")}
+        held[name] = {**held.get(name, blank), **{key: flag for key, flag in flags.items() if flag is not None}}
+    changed = {key: value for key, value in known.items() if value is not None}
+    return {**access, **changed, "instanceAccesses": list(held.values()), "updatedAt": site.clock.stamp()}
 
 
 def _matches(user: Record, call: Call) -> bool:
@@ -216,10 +246,18 @@ def _matches(user: Record, call: Call) -> bool:
     return bool(regions) and (not wanted or any(wanted & set(region["territories"]) for region in regions))
 
 
-_APPLICATIONS: dict[str, Any] = {
-    "adminAccessEnabled": bool, "auditSecurityAccessEnabled": bool, "instanceAccesses": list,
-}  # fmt: skip
 _TYPES = {"SECURITY_ROLE": "roles", "SECURITY_POLICY": "policies"}
+_PERMISSION = object_of(
+    {
+        "permissionName": str,
+        "instanceName": str,
+        "type": among(*_TYPES),
+        "primaryRole": bool,
+        "effectiveDate": str,
+    },
+    *("permissionName", "instanceName", "type"),
+)
+_REGION = object_of({"name": str, "instanceName": str, "territories": list_of(str)}, "name", "instanceName")
 
 
 @attrs.define
@@ -254,23 +292,8 @@ class UserAccess:
 
     def put_app_access(self, call: Call, user_id: str) -> Answer:
         """Change access to the applications; instances that are not named stay as they are."""
-        user, sent = self.users.find(user_id, "ID"), known_fields(call.object(), _APPLICATIONS, "USER")
-        access = user["applicationAccess"]
-        held = {each["instanceName"]: each for each in access["instanceAccesses"]}
-        for each in _objects(sent.pop("instanceAccesses", None), "instanceAccesses", "instanceName"):
-            name = each["instanceName"]
-            blank = {
-                "instanceId": self.users.site.new_id(),
-                "instanceName": name,
-                "instanceDescription": name,
-                "userEmailWithInstanceDomain": None,
-                "workshopAccessEnabled": False,
-                "auditDataAccessEnabled": False,
-            }
-            flags = {key: each[key] for key in ("workshopAccessEnabled", "auditDataAccessEnabled") if key in each}
-            held[name] = {**held.get(name, blank), **flags}
-        access |= {key: value for key, value in sent.items() if value is not None}
-        access |= {"instanceAccesses": list(held.values()), "updatedAt": self.users.site.clock.stamp()}
+        user = self.users.find(user_id, "ID")
+        user["applicationAccess"] = _with_access(self.users.site, user["applicationAccess"], call.object())
         return self._changed(user, _applications)
 
     def get_permissions(self, call: Call, user_id: str) -> Answer:
@@ -283,12 +306,11 @@ class UserAccess:
     def put_permissions(self, call: Call, user_id: str) -> Answer:
         """Add permissions, or change those of the same type, name and instance."""
         user, now = self.users.find(user_id, "ID"), self.users.site.clock.stamp()
-        sent = _objects(call.object().get("permissions"), "permissions", "permissionName", "instanceName", "type")
-        if any(each["type"] not in _TYPES for each in sent):
-            raise validation_error(f"type is one of {', '.join(_TYPES)}", "USER", field="type")
-        for each in sent:
-            extra: Record = {"primaryRole": False} if each["type"] == "SECURITY_ROLE" else {}
-            extra |= {key: each[key] for key in ("primaryRole", "effectiveDate") if key in each}
+        sent = known_fields(call.object(), {"permissions": list_of(_PERMISSION)}, "USER").get("permissions") or ()
+        until = [timestamp(each, "effectiveDate", "USER") for each in sent]
+        for each, date in zip(sent, until, strict=True):
+            extra: Record = {"primaryRole": bool(each.get("primaryRole"))} if each["type"] == "SECURITY_ROLE" else {}
+            extra |= {} if date is None else {"effectiveDate": date}
             names = {key: each[key] for key in ("permissionName", "instanceName", "type")}
             _upsert(user[_TYPES[each["type"]]], {"createdAt": now, "updatedAt": now, **names, **extra}, names)
         return self._changed(user, self._permissions)
@@ -305,7 +327,7 @@ class UserAccess:
         """Add regions, or change those of the same name and instance; none is checked against the Designer here."""
         user, site = self.users.find(user_id, "ID"), self.users.site
         now = site.clock.stamp()
-        for each in _objects(call.object().get("territories"), "territories", "name", "instanceName"):
+        for each in known_fields(call.object(), {"territories": list_of(_REGION)}, "USER").get("territories") or ():
             names = {"name": each["name"], "instanceName": each["instanceName"]}
             head = {"createdAt": now, "updatedAt": now, "createdBy": site.client_id, "updatedBy": site.client_id}
             _upsert(user["territories"], {**head, **names, "territories": each.get("territories") or []}, names)
@@ -319,15 +341,6 @@ def _applications(user: Record) -> Record:
 
 def _head(user: Record) -> Record:
     return {"id": user["id"], "createdAt": user["createdAt"], "updatedAt": user["updatedAt"], "userId": user["id"]}
-
-
-def _objects(sent: Any, name: str, *required: str) -> list[Record]:
-    items = sent or []
-    if not isinstance(items, list) or not all(
-        isinstance(each, dict) and all(isinstance(each.get(key), str) for key in required) for each in items
-    ):
-        raise validation_error(f"{name} must hold objects with {', '.join(required)}", "USER", field=name)
-    return items
 
 
 def _upsert(held: list[Record], item: Record, names: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from welkin_async.sandbox.http.errors import ApiError, not_found, record_not_fou
 from welkin_async.sandbox.http.messages import Answer, Call, Record, no_content, ok
 from welkin_async.sandbox.records.pages import meta_page, sorted_by, spring_page
 from welkin_async.sandbox.records.records import known_fields, touch
+from welkin_async.sandbox.records.values import Kind
 from welkin_async.sandbox.site import Site
 
 _PAGES = {"content": spring_page, "data": meta_page}
@@ -31,8 +32,8 @@ class Collection(ABC):
         unknown: Code and message of the 404 of a record; None for those of CDT records.
         details: Names under which that 404 has the keys of the path, the record's own first.
         cdt_name: Name of the CDT that it says, where it is that of CDT records.
-        fields: Types of the fields that can be changed, the others being dropped; None takes whatever is sent.
-        new_fields: Types of the fields of a new record; None for those that can be changed.
+        fields: Kinds of the fields that can be changed, the others being dropped; None takes whatever is sent.
+        new_fields: Kinds of the fields of a new record; None for those that can be changed.
         required: Fields that a new record must have.
         restricted: Whether API clients may delete records only where the site allows it.
         page: Key under which a page of a list holds the records; None for a bare array of them all.
@@ -44,8 +45,8 @@ class Collection(ABC):
     unknown: ClassVar[tuple[str, str] | None] = None
     details: ClassVar[tuple[str, ...]] = ("id", "patientId")
     cdt_name: ClassVar[str] = ""
-    fields: ClassVar[Mapping[str, type] | None] = None
-    new_fields: ClassVar[Mapping[str, type] | None] = None
+    fields: ClassVar[Mapping[str, Kind] | None] = None
+    new_fields: ClassVar[Mapping[str, Kind] | None] = None
     required: ClassVar[Names[str]] = ()
     restricted: ClassVar[bool] = False
     page: ClassVar[Literal["content", "data"] | None] = "data"
@@ -192,5 +193,5 @@ class Collection(ABC):
             record: As it was kept.
         """
 
-    def _sent(self, call: Call, fields: Mapping[str, type] | None, required: Names[str] = ()) -> Record:
+    def _sent(self, call: Call, fields: Mapping[str, Kind] | None, required: Names[str] = ()) -> Record:
         return call.object() if fields is None else known_fields(call.object(), fields, self.component, required)

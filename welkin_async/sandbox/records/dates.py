@@ -21,12 +21,14 @@ def required_datetime(values: Mapping[str, Any], name: str, component: str = "CO
         component: `componentType` of the error.
 
     Raises:
-        ApiError: 400, it is missing or not ISO 8601.
+        ApiError: 400, it is missing, not ISO 8601, or of the first or the last year that a datetime can have.
     """
     try:
         found = datetime.fromisoformat(values[name])
     except (KeyError, TypeError, ValueError) as error:
         raise validation_error(f"{name} must be an ISO 8601 datetime", component, field=name) from error
+    if not 1 < found.year < 9999:  # in another zone it may be a year that there is not
+        raise validation_error(f"{name} must be of the years 2 to 9998", component, field=name)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

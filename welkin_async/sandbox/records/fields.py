@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from welkin_async.sandbox.http.messages import Record
+from welkin_async.sandbox.records.values import uuid
 
 Check = Callable[[Any], bool]
 
@@ -26,10 +27,6 @@ def _of_type(kind: type) -> Check:
 def _of_form(pattern: str) -> Check:
     matches = re.compile(pattern).fullmatch
     return lambda value: isinstance(value, str) and matches(value) is not None
-
-
-is_uuid = _of_form(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-"""Whether a value is a UUID in its usual text form."""
 
 
 def _is_moment(value: Any) -> bool:
@@ -80,7 +77,7 @@ def check_for(shape: Mapping[str, Any]) -> Check:
         ValueError: Its type is not one of `FIELD_TYPES`.
     """
     if shape["name"] == "external_guid":
-        return is_uuid
+        return uuid
     kind, meta = shape["type"], shape["meta"]
     if kind not in _CHECKS:
         raise ValueError(f"{kind!r} is not a type of CDT fields: {', '.join(sorted(FIELD_TYPES))}")

@@ -42,7 +42,8 @@ def positive_size(query: Mapping[str, str], name: str, component: str) -> int:
         ApiError: 400, it is not a positive integer.
     """
     text = query.get(name) or "20"
-    if not text.isascii() or not text.isdigit() or not int(text):
+    # Python reads no number of thousands of digits.
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or not int(text):
         raise validation_error(f"{name} must be a positive integer", component, parameter=name)
     return int(text)
 

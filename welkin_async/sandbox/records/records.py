@@ -7,6 +7,7 @@ from typing import Any
 
 from welkin_async.sandbox.http.errors import validation_error
 from welkin_async.sandbox.http.messages import Record
+from welkin_async.sandbox.records.values import Kind, fits
 from welkin_async.sandbox.site import Site
 
 
@@ -79,23 +80,23 @@ def full_name(person: Mapping[str, Any]) -> str:
 
 
 def known_fields(
-    sent: Mapping[str, Any], kinds: Mapping[str, type], component: str, required: Collection[str] = ()
+    sent: Mapping[str, Any], kinds: Mapping[str, Kind], component: str, required: Collection[str] = ()
 ) -> Record:
     """The known keys of a body; the others are dropped, as unknown fields of CDT records are (recorded).
 
     Args:
         sent: The body.
-        kinds: Types by key; null always fits.
+        kinds: What the value of a key must be; null always fits.
         component: `componentType` of the error.
         required: Keys that must be there with a value.
 
     Raises:
-        ApiError: 400, a value is of another type (unknown: chosen here), or one that is required is missing, null or
+        ApiError: 400, a value is of another form (unknown: chosen here), or one that is required is missing, null or
             empty; details name the key, never the value.
     """
     found = {name: value for name, value in sent.items() if name in kinds}
     for name, value in found.items():
-        if value is not None and not isinstance(value, kinds[name]):
+        if value is not None and not fits(value, kinds[name]):
             raise validation_error(f"{name} does not fit", component, field=name)
     require(found, required, component)
     return found
