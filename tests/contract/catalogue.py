@@ -46,6 +46,7 @@ class Endpoint(NamedTuple):
     answer: str
     model: str | None
     sources: list[str]
+    required: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -104,6 +105,7 @@ def endpoints() -> dict[str, Endpoint]:
             each["answer"],
             each["model"],
             each["sources"],
+            tuple(each.get("required", ())),
         )
         for each in listed
     }

@@ -59,7 +59,7 @@ async def test_a_person_sees_what_is_there_and_follows_the_links(server: Sandbox
     page = await get(server)
     assert page.cells[:3] == ["medication", "32", "1"]
     assert page.cells[-3:] == [patient.id, "Charlie", "Taylor"]
-    assert page.links == ["/", "/?cdt=medication", "/?cdt=vitals", f"/?patient={patient.id}"]
+    assert page.links == ["/", "/openapi", "/?cdt=medication", "/?cdt=vitals", f"/?patient={patient.id}"]
     records = await get(server, "/?cdt=medication")
     assert "Records of medication (1)" in records.text
     assert {"Tylenol", "E11", patient.id} <= set(records.cells)

@@ -82,6 +82,7 @@ class Overview:
         ]
         return [
             _paragraph("A local Welkin server; everything is in memory and ends with it."),
+            '<p><a href="/openapi">The API that it serves</a></p>',
             _table("Custom data types", ["name", "fields", "records"], cdts, len(cdts)),
             _table("Patients", ["id", "first name", "last name"], patients, len(store.patients)),
         ]

@@ -22,6 +22,7 @@ from welkin_async.sandbox.http.throttle import RetryAfter, Throttle
 from welkin_async.sandbox.http.tokens import TOKEN_OPERATION, Tokens
 from welkin_async.sandbox.overview import Overview
 from welkin_async.sandbox.records.defaults import DEFAULT_CDTS
+from welkin_async.sandbox.reference import Reference
 from welkin_async.sandbox.site import Clock, Site, variables_of
 from welkin_async.sandbox.stats import Stats
 from welkin_async.sandbox.store import Store
@@ -231,6 +232,7 @@ class Sandbox:
         control.install(application.router)
         title = f"Sandbox {self._site.tenant}/{self._site.instance}"
         Overview(title, lambda: self.store, control.allows).install(application.router)
+        Reference(self._site).install(application.router)
         self._routes.install(application.router, self._serve)
         return application
 
