@@ -76,6 +76,12 @@ def test_the_wheel_holds_every_module(wheel: Path) -> None:
     assert {"welkin_async/sandbox/__main__.py", "welkin_async/bulk/__init__.py"} <= packed
 
 
+def test_the_wheel_holds_what_the_sandbox_serves(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    assert {"welkin_async/sandbox/openapi.json", "welkin_async/sandbox/reference.html"} <= packed
+
+
 def requirements(metadata: Message) -> Iterator[tuple[str, str | None]]:
     for line in metadata.get_all("Requires-Dist", []):
         requirement, _, marker = line.partition(";")

@@ -21,9 +21,10 @@ _LONGEST = 200  # characters of a cell
 _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 _STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1rem;"
-    "max-width:75rem}h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}.table{overflow-x:auto}"
+    "max-width:75rem}h1{font-size:1.4rem}h1 a{color:inherit;text-decoration:none}"
+    "h2{font-size:1.1rem;margin-top:2rem}.table{overflow-x:auto}"
     "table{border-collapse:collapse}th,td{text-align:left;padding:.25rem .75rem .25rem 0;vertical-align:top;"
-    "border-bottom:1px solid #8884}td{overflow-wrap:anywhere;min-width:4rem}"
+    "border-bottom:1px solid #8884}th{white-space:nowrap}td{overflow-wrap:anywhere;min-width:4rem}"
 )
 
 
@@ -93,7 +94,7 @@ class Overview:
         counts = {name: len(store.cdt_records(name, id)) for name in store.formations}
         records = [[_link(name, cdt=name, patient=id), str(count)] for name, count in counts.items() if count]
         return [
-            _table(f"Patient {id}", ["field", "value"], fields, len(fields)),
+            _table(f"Patient {id}", ["field", "value"], fields, None),
             _table("Records", ["custom data type", "records"], records, len(records)),
         ]
 
@@ -140,10 +141,10 @@ def _link(text: str, **query: str) -> str:
     return f'<a href="/?{html.escape(urlencode(query))}">{html.escape(text)}</a>'
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], total: int) -> str:
-    """Write a table whose cells are HTML already, and say how many rows there are."""
-    count = f"{total}" if total == len(rows) else f"the first {len(rows)} of {total}"
-    heading = f"<h2>{html.escape(title)} ({count})</h2>"
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], total: int | None) -> str:
+    """Write a table whose cells are HTML already, and say how many rows there are; not so with a total of None."""
+    count = f" ({total})" if total == len(rows) else f" (the first {len(rows)} of {total})"
+    heading = f"<h2>{html.escape(title)}{'' if total is None else count}</h2>"
     if not rows:
         return heading
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)

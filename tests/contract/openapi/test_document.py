@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.contract.calls import CALLS
-from tests.contract.catalogue import endpoints
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.server import Sandbox
 
+from ..calls import CALLS
+from ..catalogue import endpoints
 from . import words
 from .document import DOCUMENT, document, render
 
@@ -44,7 +44,7 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_document_is_not_stale() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == render(), "python -m tests.openapi --write"
+    assert DOCUMENT.read_text(encoding="utf-8") == render(), "python -m tests.contract.openapi --write"
 
 
 def test_the_document_is_valid() -> None:

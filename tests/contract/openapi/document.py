@@ -6,14 +6,13 @@ import json
 import re
 from pathlib import Path
 
-from tests.contract.calls import CALLS
-from tests.contract.catalogue import Endpoint, endpoints
-from tests.contract.coverage import shown
-
+from ..calls import CALLS
+from ..catalogue import Endpoint, endpoints
+from ..coverage import shown
 from . import bodies, schemas, words
 from .schemas import Schema, reference
 
-DOCUMENT = Path(__file__).parents[2] / "welkin_async" / "sandbox" / "openapi.json"
+DOCUMENT = Path(__file__).parents[3] / "welkin_async" / "sandbox" / "openapi.json"
 """Where the document is: within the package, so that the sandbox serves it."""
 
 _DESCRIPTION = """The REST API of Welkin Health V8, as far as it is known: from recorded answers, the vendor's

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.contract.catalogue import Endpoint, models
-
+from ..catalogue import Endpoint, models
 from . import words
 
 Schema = dict[str, Any]

@@ -1,4 +1,4 @@
-"""``python -m tests.openapi`` counts what the document holds; ``--write`` writes it."""
+"""``python -m tests.contract.openapi`` counts what the document holds; ``--write`` writes it."""
 
 from __future__ import annotations
 

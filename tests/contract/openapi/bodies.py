@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from tests.contract.catalogue import models
 from welkin_async.resources._base.arguments import wire_names
 from welkin_async.resources.calendar import NewEvent, NewWorkHours
 from welkin_async.resources.care_plans import GoalChange, NewGoalTask
@@ -22,6 +21,7 @@ from welkin_async.resources.tasks import NewTask
 from welkin_async.resources.users import NewAppAccess, NewUser
 from welkin_async.wire.records import Record
 
+from ..catalogue import models
 from . import words
 from .schemas import Schema, of_kind, reference
 

@@ -1,4 +1,4 @@
-"""``python -m tests.openapi.conformance`` holds a running sandbox to the document, with schemathesis.
+"""``python -m tests.contract.openapi.conformance`` holds a running sandbox to the document, with schemathesis.
 
 A sandbox is started that holds records of every kind, and schemathesis sends it what the document allows and what it
 does not. No answer may be a 5xx, or of a status, a media type or a shape that the document does not have.
@@ -23,6 +23,7 @@ CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conform
 SEED = 20210628
 EXAMPLES = 20
 _USUAL = {"--seed": str(SEED), "--max-examples": str(EXAMPLES), "--phases": "examples,coverage,fuzzing"}
+_ROOT = Path(__file__).parents[3]
 _NO_LIMIT = 1_000_000  # token requests
 
 
@@ -48,7 +49,13 @@ async def run(options: Sequence[str]) -> int:
                 *("--generation-database", "none", "--suppress-health-check", "all"),
                 *usual,
                 *options,
-                env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.openapi.hooks", "OPENAPI_CONFORMANCE_KNOWN": str(file)},
+                cwd=folder,  # it leaves files where it runs
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(_ROOT),
+                    "SCHEMATHESIS_HOOKS": "tests.contract.openapi.hooks",
+                    "OPENAPI_CONFORMANCE_KNOWN": str(file),
+                },
             )
             code = await process.wait()
         answered = dict(sorted(server.stats.statuses.items()))

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from tests.contract.calls import CALLS
-from tests.contract.catalogue import endpoints, python_name
 from welkin_async import Welkin
 from welkin_async.resources._base.paths import Listing
 from welkin_async.resources._base.scope import PageQuery, SortedQuery
 from welkin_async.wire.records import Record
+
+from ..calls import CALLS
+from ..catalogue import endpoints, python_name
 
 SECTIONS: dict[str, tuple[str, str]] = {
     "auth": ("Authentication", "Tokens: one is asked for with the API client's secret and lasts an hour."),
