@@ -80,7 +80,7 @@ async def test_rows_that_cannot_be_sent_fail_alone(server: Sandbox, welkin: Welk
         bulk.PatientRow({**names, "birthDate": "3.2.1990"}, key="d"),
         bulk.PatientRow([("firstName", "A")], key="e"),  # type: ignore[arg-type]
         "row",
-        bulk.PatientRow({**names, "careTeam": [{"id": "u"}], "gender": None}, key="f"),
+        bulk.PatientRow({**names, "careTeam": [{"id": str(uuid5(NAMESPACE_URL, "u"))}], "gender": None}, key="f"),
     ]
     outcomes = await taken(bulk.stream_patients(welkin, source, **FAST))
     assert statuses(outcomes) == ["failed"] * 8 + ["created"]

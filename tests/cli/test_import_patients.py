@@ -59,7 +59,7 @@ def test_keys_from_a_column_or_of_the_rows_themselves(command: Command, local: L
     }
     assert [each["mrn"] for each in patients(local)] == ["m1", "m2"]
     own = [
-        {"firstName": "I", "lastName": "J", "externalGuid": GUID % 1, "careTeam": [{"id": "u"}]},
+        {"firstName": "I", "lastName": "J", "externalGuid": GUID % 1, "careTeam": [{"id": GUID % 9}]},
         {"firstName": "K", "lastName": "L", "externalGuid": "17"},
         {"firstName": "M", "lastName": "N", "externalGuid": (GUID % 1).upper()},
     ]

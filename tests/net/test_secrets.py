@@ -25,6 +25,7 @@ from .helpers import RawServer, always, connect, free_port, http, other_tasks
 SECRET = "s3cr3t+}{#%;"
 NAME, SURNAME, DOSE, EMAIL, PHONE = "Charlotte", "Tailorson", "80mgTwiceDaily", "char@tail.example", "+15550199"
 KEY, QUERY = "row-of-Charlotte", "looking-for-Tailorson"
+CARER = "7f2cbb26-5b6b-4a8a-9b1b-3a0c4d5e6f70"
 WORDS = [SECRET, "s3cr3t", NAME, SURNAME, DOSE, EMAIL, PHONE, KEY, QUERY, "pa55"]
 
 
@@ -136,13 +137,13 @@ async def test_a_broad_scenario(
         ).open()
         fields: dict[str, Any] = {
             "first_name": NAME, "last_name": SURNAME, "email": EMAIL, "phone": PHONE, "external_id": KEY,
-            "care_team": [{"id": NAME}], "patient_territories": [{"name": SURNAME, "territories": [DOSE]}],
+            "care_team": [{"id": CARER}], "patient_territories": [{"name": SURNAME, "territories": [DOSE]}],
         }  # fmt: skip
         made = await welkin.patients.create(**fields)
         patient = made.id
         token = welkin.transport.tokens.current()
         assert token is not None
-        findings.words += [patient, token.value, token.value.split(".")[2]]
+        findings.words += [patient, CARER, token.value, token.value.split(".")[2]]
         medications = welkin.patient(patient).cdts("medication")
         drug = await medications.create({"medication_dose": DOSE})
         findings.words.append(drug.id)
