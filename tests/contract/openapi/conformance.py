@@ -36,7 +36,7 @@ async def run(options: Sequence[str]) -> int:
     Returns:
         Its exit code: 0 where nothing was found.
     """
-    async with Sandbox(token_life=86_400.0, token_limit=_NO_LIMIT) as server:
+    async with Sandbox(token_life=86_400.0, token_limit=_NO_LIMIT, allow_delete=True) as server:
         known, token = await furnish(server)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "known.json")
@@ -58,10 +58,9 @@ async def run(options: Sequence[str]) -> int:
                 },
             )
             code = await process.wait()
-        answered = dict(sorted(server.stats.statuses.items()))
-        done = sum(1 for count in server.stats.performed.values() if count)
-        print(f"requests {server.stats.total}, operations {len(server.stats.operations)}, done at least once {done}")  # noqa: T201
-        print(f"answers by status {answered}")  # noqa: T201
+        never = sorted(server.operations - {name for name, count in server.stats.performed.items() if count})
+        print(f"requests {server.stats.total}, answers by status {dict(sorted(server.stats.statuses.items()))}")  # noqa: T201
+        print(f"operations done at least once {len(server.operations) - len(never)}, never {', '.join(never)}")  # noqa: T201
     return code
 
 

@@ -26,10 +26,15 @@ async def furnish(server: Sandbox) -> tuple[Known, str]:
         of fields of bodies; and a token.
     """
     users = [server.store.add_user(f"user-{number}", f"user-{number}@example.org")["id"] for number in range(_EACH)]
+    lost = [f"lost-{number}" for number in range(_LOST)]
+    for each in lost:
+        server.store.add_user(each, f"{each}@example.org")
     path: dict[str, list[Any]] = {
         "tenant": [server.tenant],
         "instance": [server.instance],
         "api_client": [server.api_client],
+        "patients.delete.patient_id": server.store.add_patients(_LOST),
+        "users.delete.user_key": lost,
         "user_key": ["user-0", "user-1"],
         "user_id": users,
         "cdt_name": ["medication", "vitals"],
