@@ -45,7 +45,8 @@ async def furnish(server: Sandbox) -> tuple[Known, str]:
         "template_name": ["intake"],
         "goal_template_name": ["walk-daily"],
         "program_name": ["wellness", "diabetes"],
-        "dictionary_name": ["cpt", "icd-10"],
+        "dictionary_name": ["cpt"],
+        "dictionaries.replace_records.dictionary_name": ["icd-10"],  # it deletes what is there
         "pdt_name": ["insurance"],
         "resource_name": ["PATIENT", "CDT_RECORD", "TASK", "EMAIL", "ENCOUNTER", "CHAT"],
     }
@@ -65,7 +66,8 @@ async def furnish(server: Sandbox) -> tuple[Known, str]:
         await _documents(welkin, patient, path)
         await _encounters(welkin, patient, path)
         token = await welkin.transport.tokens.get()
-    return {"path": path, "body": _bodies(server, patient, users)}, token.value
+    body = {**_bodies(server, patient, users), "taskIds": [path["task_id"]]}
+    return {"path": path, "body": body}, token.value
 
 
 def _bodies(server: Sandbox, patient: str, users: list[str]) -> dict[str, list[Any]]:
@@ -102,9 +104,8 @@ async def _records(welkin: Welkin, patient: str, path: dict[str, list[Any]]) -> 
     assessments = welkin.patient(patient).assessment_records
     path["assessment_records.record_id"] = [(await assessments.create("phq-2")).id for _ in range(_EACH)]
     path["assessment_records.delete.record_id"] = [(await assessments.create("phq-2")).id for _ in range(_LOST)]
-    for name in ("cpt", "icd-10"):
-        added = await welkin.dictionary(name).add_records([{"code": str(number)} for number in range(_EACH)])
-        path.setdefault("dictionaries.record_id", []).extend(each.id for each in added.records or ())
+    added = await welkin.dictionary("cpt").add_records([{"code": str(number)} for number in range(_EACH)])
+    path["dictionaries.record_id"] = [each.id for each in added.records or ()]
 
 
 async def _messages(server: Sandbox, welkin: Welkin, patient: str, path: dict[str, list[Any]]) -> None:
