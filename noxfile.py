@@ -219,6 +219,9 @@ def docs(session: nox.Session) -> None:
     # The theme's makers advertise on each build.
     session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("python", "-m", "pytest", "tests/pages/test_site.py", env={"DOCS_SITE": "site"})
+
+
+@nox.session
 def schemathesis(session: nox.Session) -> None:
     """Hold a sandbox to the OpenAPI document: no 5xx, and no status, media type or shape that it does not have."""
     session.install("-e", EXTRAS, *group("test"), *group("schemathesis"))

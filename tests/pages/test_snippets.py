@@ -40,6 +40,7 @@ RUN_BY = {
     "fhir.md": "cli/test_fhir.py",
     "files.md": "files/test_docs.py",
     "frames.md": "files/test_frames.py",
+    "openapi.md": "contract/openapi/test_docs.py",
     "schedulers.md": "pages/test_guides.py",
     "shared.md": "shared/test_docs.py",
     "testing.md": "pytest_plugin/test_docs.py",
