@@ -25,7 +25,7 @@ PURE = [
     "tests/files/test_csv_check.py",
     "tests/files/test_fuzz.py",
 ]
-EXTRAS = ".[speed,cli,parquet,store,xlsx,postgres,redis,cryptography]"
+EXTRAS = ".[speed,cli,parquet,store,xlsx,postgres,redis,cryptography,otel]"
 
 
 def group(name: str) -> list[str]:
@@ -46,9 +46,11 @@ PYTHONS = [version for version in SUPPORTED if present(version)]
 def tests(session: nox.Session) -> None:
     """Run the tests with every warning an error: whole on the oldest interpreter, what depends on it on the others."""
     oldest = session.python == PYTHONS[0]
-    session.install("-e", EXTRAS, *group("test"), *([*group("frames"), *group("cluster")] if oldest else []))
+    groups = [each for name in ("frames", "cluster", "service") for each in group(name)] if oldest else []
+    session.install("-e", EXTRAS, *group("test"), *groups)
     # What `python -W error` does, for the processes that share the work as well.
-    strict = {"PYTHONWARNINGS": "error", **({"FRAMES_REQUIRED": "yes", "CLUSTER_REQUIRED": "yes"} if oldest else {})}
+    required = ("FRAMES_REQUIRED", "CLUSTER_REQUIRED", "SERVICE_REQUIRED") if oldest else ()
+    strict = {"PYTHONWARNINGS": "error", **dict.fromkeys(required, "yes")}
     common = ["python", "-m", "pytest", "--numprocesses", "3", *session.posargs]
     if not oldest:
         # What takes long shows the algorithms, not the interpreter: once is enough.
@@ -114,7 +116,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright."""
-    session.install("-e", EXTRAS, *group("test"), *group("types"), *group("lint"), "nox")
+    session.install("-e", EXTRAS, *group("test"), *group("service"), *group("types"), *group("lint"), "nox")
     session.run("mypy")
     session.run("pyright")
     # What has the checkers, or the formatter, look at programs: the test sessions have none of them.
@@ -156,6 +158,14 @@ def frames(session: nox.Session) -> None:
     """Import frames of 100 000 rows by MRN, and measure seconds and memory beyond the frame."""
     session.install("-e", EXTRAS, *group("test"), *group("frames"))
     session.run("python", "-m", "benchmarks.frames", *session.posargs)
+
+
+@nox.session
+def service(session: nox.Session) -> None:
+    """Load the example of a service for half a minute at a time, its workers killed, and look for ids in what it tells."""
+    session.install("-e", EXTRAS, *group("test"), *group("service"))
+    longer = {"SERVICE_REQUIRED": "yes", "SERVICE_SECONDS": "30"}
+    session.run("python", "-m", "pytest", "tests/service", *session.posargs, env=longer)
 
 
 @nox.session

@@ -29,6 +29,7 @@ EXTRAS = {
     "postgres": {"psycopg"},
     "redis": {"redis"},
     "cryptography": {"cryptography"},
+    "otel": {"opentelemetry-api"},
 }
 
 
@@ -179,6 +180,7 @@ def imported(statement: str, wheel: Path) -> set[str]:
 
 
 OPTIONAL = {"orjson", "uvloop", "typer", "rich", "pyarrow", "filelock", "platformdirs", "jmespath", "pandas", "polars"}
+OPTIONAL |= {"opentelemetry", "pydantic", "fastapi"}
 
 
 @pytest.mark.parametrize(

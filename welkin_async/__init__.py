@@ -27,7 +27,7 @@ from welkin_async.errors import (
     WelkinError,
 )
 from welkin_async.http.auth.token_store import FileTokenStore, MemoryTokenStore, StoredToken, TokenStore
-from welkin_async.http.instrumentation import Attempt
+from welkin_async.http.instrumentation import Attempt, CallTrace, CallWait, Instrumentation, ServerAddress
 from welkin_async.pagination.pager import Page, Pager
 from welkin_async.session import Welkin
 from welkin_async.wire.records import answer_of, to_wire
@@ -38,6 +38,8 @@ __all__ = [
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
+    "CallTrace",
+    "CallWait",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
@@ -45,6 +47,7 @@ __all__ = [
     "DecodeError",
     "ErrorItem",
     "FileTokenStore",
+    "Instrumentation",
     "InvalidInputError",
     "MemoryTokenStore",
     "NoAnswerError",
@@ -58,6 +61,7 @@ __all__ = [
     "RateLimitedError",
     "RejectedError",
     "RequestError",
+    "ServerAddress",
     "ServerError",
     "SessionError",
     "StoredToken",

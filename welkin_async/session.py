@@ -11,7 +11,7 @@ import attrs
 
 from welkin_async.errors import ConfigurationError, InvalidInputError, SessionError
 from welkin_async.http.auth.token_store import TokenStore
-from welkin_async.http.instrumentation import Attempt
+from welkin_async.http.instrumentation import Attempt, Instrumentation
 from welkin_async.http.settings import Settings
 from welkin_async.http.sharing import Sharing
 from welkin_async.http.stats import SessionStats
@@ -98,6 +98,9 @@ class Welkin(Navigation):
         max_answer: Bytes an answer may have at most, as it was sent and once it was inflated; 64 MiB by default. A
             larger one is given up at once. Errors may have 1 MiB; downloads have a bound of their own.
         on_attempt: Called with an `Attempt` after each request on the wire, for metrics.
+        instrumentation: Follows each call, its attempts and its waits, for traces and metrics: an
+            `welkin_async.integrations.opentelemetry.OpenTelemetry` (extra ``otel``), or an `Instrumentation` of one's
+            own.
         shared: A store by which sessions of several processes share one token, one budget of token requests and one
             pace: a URL such as ``redis://...``, ``postgresql://...`` or ``sqlite:///path`` (``WELKIN_SHARED``), or what
             `welkin_async.shared.coordination` returned. ``rate`` is then what all of them may send together. None, the
@@ -137,6 +140,7 @@ class Welkin(Navigation):
         engine: Literal["aiohttp", "direct", "auto"] | None = None,
         max_answer: int = 64 << 20,
         on_attempt: Callable[[Attempt], None] | None = None,
+        instrumentation: Instrumentation | None = None,
         shared: str | Sharing | None = None,
         check: Check = "warn",
         converter: BaseConverter | None = None,
@@ -172,8 +176,8 @@ class Welkin(Navigation):
         """Return a session with the settings of another, which may have come from another process.
 
         Args:
-            settings: Of a session (``welkin.settings``); they can be pickled where no ``ssl`` and no ``on_attempt`` of
-                one's own is among them that cannot be.
+            settings: Of a session (``welkin.settings``); they can be pickled where no ``ssl``, ``on_attempt`` or
+                ``instrumentation`` of one's own is among them that cannot be.
             check: As for `Welkin`.
         """
         return cls(**attrs.asdict(settings, recurse=False), check=check)

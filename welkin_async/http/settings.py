@@ -13,7 +13,7 @@ from yarl import URL
 
 from welkin_async.errors import ConfigurationError, InvalidInputError
 from welkin_async.http.auth.token_store import MemoryTokenStore, TokenStore
-from welkin_async.http.instrumentation import Attempt
+from welkin_async.http.instrumentation import Attempt, Instrumentation
 from welkin_async.http.sharing import Sharing
 from welkin_async.wire.request import encode_segment
 
@@ -46,6 +46,7 @@ class Settings:
         max_answer: Bytes an answer may have at most, as it was sent and once it was inflated. An error, and the answer
             to a token call, may have 1 MiB; a download has a bound of its own.
         on_attempt: Called with an `Attempt` after each request on the wire, for metrics.
+        instrumentation: Follows each call, for traces and metrics; None for nothing.
         shared: The store by which processes share token and pace, as a URL (``WELKIN_SHARED``) or as what
             `welkin_async.shared.coordination` returned; None for nothing.
     """
@@ -67,6 +68,7 @@ class Settings:
     engine: str = "aiohttp"
     max_answer: int = 64 << 20
     on_attempt: Callable[[Attempt], None] | None = None
+    instrumentation: Instrumentation | None = None
     shared: str | Sharing | None = attrs.field(default=None, repr=False)  # a URL may have a password in it
 
     @classmethod
@@ -148,6 +150,9 @@ def _check_types(values: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{name} is {words}, not {type(value).__name__}")
     if not callable(values.get("on_attempt", callable)):
         raise ConfigurationError("on_attempt is a function")
+    for name in ("call", "row"):
+        if "instrumentation" in values and not callable(getattr(values["instrumentation"], name, None)):
+            raise ConfigurationError("instrumentation has call and row; see Instrumentation")
     for name in ("load", "save", "lock"):
         if "token_store" in values and not callable(getattr(values["token_store"], name, None)):
             raise ConfigurationError("token_store has load, save and lock; see TokenStore")

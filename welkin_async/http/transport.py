@@ -14,6 +14,7 @@ import hashlib
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 import aiohttp
@@ -26,6 +27,7 @@ from welkin_async.errors import (
     NotSentError,
     RateLimitedError,
     RequestError,
+    RequestLine,
     SessionError,
     TokenUnavailableError,
     request_id_of,
@@ -38,7 +40,7 @@ from welkin_async.http.engines.choose import make_engine
 from welkin_async.http.engines.engine import SMALL_ANSWER, NotPermittedError
 from welkin_async.http.identities import IDENTITIES, error_differences
 from welkin_async.http.identity import Differences, KnownChanges
-from welkin_async.http.instrumentation import Observer
+from welkin_async.http.instrumentation import Instrumentation, ObservedCall, Observer, ServerAddress
 from welkin_async.http.rate_limit.controller import RateController
 from welkin_async.http.rate_limit.queue import AdmissionQueue, AdmissionTimeout
 from welkin_async.http.rate_limit.retry_after import read_retry_after, usable_wait
@@ -103,7 +105,10 @@ class Transport:
         self._headers_of: Token | None = None
         self._bare_headers: CIMultiDict[str] = CIMultiDict()
         self._body_headers: CIMultiDict[str] = CIMultiDict()
-        self.observer = self._observer = Observer(settings.on_attempt, self._clock)
+        base = URL(settings.base_url)
+        address = ServerAddress(base.scheme, base.host or "", base.port or 0)
+        self._instrumentation = settings.instrumentation
+        self.observer = self._observer = Observer(settings.on_attempt, self._clock, self._instrumentation, address)
         self._known_changes = KnownChanges()
         self._token_asked = False
         self._warned: set[tuple[str, str]] = set()
@@ -147,11 +152,25 @@ class Transport:
             await self._pacer.aclose()
         await self._engine.aclose()
 
-    async def send(self, request: Request) -> Answer:
+    def row_hook(self, line: RequestLine) -> Callable[[str], None] | None:
+        """Return what is told the outcome of each row of a bulk operation; None where nobody listens.
+
+        Args:
+            line: What is sent for such a row.
+        """
+        return self._observer.row_hook(line)
+
+    async def _send_observed(self, request: Request, instrumentation: Instrumentation) -> Answer:
+        """Send a request while its call is followed; see `send`."""
+        with self._observer.call(instrumentation, request.operation.line) as call:
+            return await self.send(request, call)
+
+    async def send(self, request: Request, call: ObservedCall | None = None) -> Answer:
         """Send a request until it is answered for good.
 
         Args:
             request: What to send; its progress is kept in it.
+            call: The call it is, where one is followed already; else it begins here.
 
         Returns:
             The answer, 2xx; or, for a DELETE repeated after an unknown outcome, the 404 that says it is gone.
@@ -160,6 +179,8 @@ class Transport:
             RequestError: see `errors` for which means what.
             SessionError: the session is closed, or belongs to another event loop.
         """
+        if call is None and self._instrumentation is not None:
+            return await self._send_observed(request, self._instrumentation)
         operation = request.operation
         timeout = request.timeout or self.settings.timeout
         while True:
@@ -169,7 +190,7 @@ class Transport:
             token = self.tokens.current(started)
             ticket = 0 if token is None else self._admission.try_enter(started)
             if token is None or not ticket:
-                token, ticket = await self._admitted(request)
+                token, ticket = await self._admitted(request, call)
                 started = self._clock()
             if request.exchange is not None and operation.repeat is not Repeat.SAFE and not request.exchange.in_order:
                 self._admission.leave(ticket)
@@ -179,6 +200,8 @@ class Transport:
             request.attempts += 1
             request.on_wire = True
             request.exchange = None
+            if call is not None:
+                call.attempt_began(request.attempts)
             outcome: Answer | AttemptResult
             reply: Reply | None = None
             try:
@@ -224,14 +247,18 @@ class Transport:
             except BaseException:
                 request.unknown = True  # a caller's cancellation says nothing about what the server did
                 cut_off = AttemptResult(Verdict.UNKNOWN, "the call was cancelled")
-                self._observer.report(operation.line, request.attempts, cut_off, started, request.body, request.stream)
+                self._observer.report(
+                    operation.line, request.attempts, cut_off, started, request.body, request.stream, call
+                )
                 raise
             finally:
                 request.on_wire = False
                 self._admission.leave(ticket)
-            if self._observer.hooks or _log.isEnabledFor(logging.DEBUG):
+            if call is not None or self._observer.hooks or _log.isEnabledFor(logging.DEBUG):
                 ending = outcome if isinstance(outcome, AttemptResult) else AttemptResult(Verdict.DONE, "", reply)
-                self._observer.report(operation.line, request.attempts, ending, started, request.body, request.stream)
+                self._observer.report(
+                    operation.line, request.attempts, ending, started, request.body, request.stream, call
+                )
             if isinstance(outcome, Answer):
                 return outcome
             if reply is not None and request.unknown and reply.status == 404 and operation.method == "DELETE":
@@ -239,6 +266,8 @@ class Transport:
                     return _answer(request, reply, None)
                 outcome.verdict, outcome.reason = Verdict.UNKNOWN, "the server answered 404, but not about the record"
             pause = self._pause(request, outcome)
+            if call is not None:
+                call.waited("retry", pause, outcome.verdict.value)
             if pause:
                 await self._sleep(pause)
 
@@ -324,7 +353,7 @@ class Transport:
         """Return for how many seconds the server's throttling may still hold a request back."""
         return math.inf if request.max_wait is None else request.max_wait - request.held
 
-    async def _enter(self, request: Request) -> int:
+    async def _enter(self, request: Request, call: ObservedCall | None) -> int:
         """Wait for admission by the rate limiter; return the ticket."""
         began = self._clock()
         limited = self.limiter.limited
@@ -333,8 +362,11 @@ class Transport:
         except AdmissionTimeout as held:
             retry_after = held.retry_after
         finally:
+            waited = self._clock() - began
             if limited:
-                request.held += self._clock() - began
+                request.held += waited
+            if call is not None:
+                call.waited("throttling" if limited else "turn", waited)
         raise RateLimitedError(
             "the server asked for a longer wait than this call allows",
             request=request.operation.line,
@@ -406,11 +438,14 @@ class Transport:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
 
-    async def _admitted(self, request: Request) -> tuple[Token, int]:
+    async def _admitted(self, request: Request, call: ObservedCall | None) -> tuple[Token, int]:
         """Wait for a token, then for admission; return token and ticket."""
         while True:
             try:
-                await self.tokens.get()
+                if call is None:
+                    await self.tokens.get()
+                else:
+                    await self._observed_token(call)
             except TokenUnavailableError as error:
                 request.failures += 1
                 asked = usable_wait(error.retry_after) or 0.0
@@ -418,7 +453,7 @@ class Transport:
                     raise
                 request.held += asked
             else:
-                ticket = self._admission.try_enter(self._clock()) or await self._enter(request)
+                ticket = self._admission.try_enter(self._clock()) or await self._enter(request, call)
                 token = self.tokens.current()
                 if token is not None:
                     return token, ticket
@@ -427,6 +462,15 @@ class Transport:
             await self._sleep(asked + backoff(request.failures))
             if self._closed:
                 self._refuse()
+
+    async def _observed_token(self, call: ObservedCall) -> None:
+        """Wait for a token, and have it told where that took a wait."""
+        began = None if self.tokens.current() is not None else self._clock()
+        try:
+            await self.tokens.get()
+        finally:
+            if began is not None:
+                call.waited("token", self._clock() - began)
 
     def _pause(self, request: Request, outcome: AttemptResult) -> float:
         """Return how many seconds to wait before the next attempt.
@@ -525,6 +569,13 @@ class Transport:
         return error
 
     async def _fetch_token(self) -> Token:
+        """Ask for a token, once; a call of its own where calls are followed."""
+        if self._instrumentation is None:
+            return await self._ask_for_token(None)
+        with self._observer.call(self._instrumentation, CREATE_TOKEN.line) as call:
+            return await self._ask_for_token(call)
+
+    async def _ask_for_token(self, call: ObservedCall | None) -> Token:
         """Ask for a token, once: without slot or rate, and without a retry, which is the callers'.
 
         Where anything was asked before it goes over a new connection: a refusal names nobody, and one that is another
@@ -539,6 +590,8 @@ class Transport:
         timeout = min(self.settings.timeout, _TOKEN_TIMEOUT)
         reply: Reply | None = None
         value = name = None
+        if call is not None:
+            call.attempt_began(1)
         try:
             headers: CIMultiDict[str] = CIMultiDict({_CONTENT_TYPE: "application/json"})
             reply = await self._engine.exchange(
@@ -554,7 +607,7 @@ class Transport:
             outcome = AttemptResult(Verdict.UNKNOWN, str(error), reply)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             outcome = self._failure(error)
-        self._observer.report(line, 1, outcome, started, body)
+        self._observer.report(line, 1, outcome, started, body, call=call)
         if reply is not None and isinstance(value, str) and value.isascii() and value.isprintable() and value:
             life = token_life(value, reply.headers.get("Date"))
             client = name if isinstance(name, str) and name else None

@@ -1,1 +1,1 @@
-"""Integrations: this package on other systems, each an extra, imported by whoever uses it."""
+"""Integrations: this package on other systems and with other libraries, each an extra, imported by whoever uses it."""

@@ -20,6 +20,7 @@ import attrs
 
 from welkin_async.errors import DecodeError, InvalidInputError, RequestLine, WelkinError, request_id_of
 from welkin_async.wire.codec import JSON, plain
+from welkin_async.wire.dates import format_datetime
 from welkin_async.wire.structure import decoder_of
 from welkin_async.wire.tracebacks import without_frames
 
@@ -192,6 +193,46 @@ class Record:
         known = {field.inside or field.wire_name for field in _fields(type(self)).values()}
         return types.MappingProxyType({key: value for key, value in self._raw.items() if key not in known})
 
+    def to_dict(self) -> dict[str, JSON]:
+        """Return the record as plain data by wire names, to be handed on: as an answer, a message, a line of a file.
+
+        It differs from `to_wire`, which gives back what was received to the letter, in two things. It holds what the
+        class documents, and of a CDT record the customer's fields, but no more: keys that the server adds one day,
+        which are in ``extra``, do not reach those who are sent this. And values are written in the form of the field's type,
+        however the server wrote them: a date as ``YYYY-MM-DD``, a moment in UTC with milliseconds and ``Z``. A field
+        that is absent stays absent, and null stays null.
+
+        Returns:
+            A mapping of its own, of JSON's types alone.
+
+        Raises:
+            DecodeError: a field is not of its type.
+        """
+        raw, unknown = self._raw, self.extra
+        data = _put_together(*_taken_apart({key: item for key, item in raw.items() if key not in unknown}))
+        for name, field in _fields(type(self)).items():
+            holder: Any = data if field.inside is None else data.get(field.inside)
+            if holder is None:
+                continue
+            value = getattr(self, name)
+            if field.wire_name in holder:
+                holder[field.wire_name] = _handed_on(value, holder[field.wire_name])
+        return data
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let pydantic take records as they are, and objects by wire names; called by pydantic alone."""
+        from welkin_async.wire.pydantic_schema import core_schema_of
+
+        return core_schema_of(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Describe what `to_dict` returns, for OpenAPI; called by pydantic alone."""
+        from welkin_async.wire.pydantic_schema import json_schema_of
+
+        return json_schema_of(cls, schema, handler)
+
     def __wire__(self) -> Mapping[str, JSON]:
         """Return the JSON object this record stands for, for `codec.plain`."""
         raw: Mapping[str, JSON] = self._raw
@@ -231,6 +272,27 @@ def to_wire(record: Record) -> dict[str, JSON]:
     return _put_together(*_taken_apart(record.__wire__()))
 
 
+def _handed_on(value: Any, written: JSON) -> JSON:
+    """Write a decoded value in the form of its type.
+
+    Args:
+        value: The value.
+        written: It as plain data that may be kept, as it was received.
+    """
+    if isinstance(value, datetime):
+        try:
+            return format_datetime(value)
+        except ValueError:  # beyond the years that there are in UTC
+            return value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Record):
+        return value.to_dict()
+    if type(value) is tuple and isinstance(written, list):
+        return [_handed_on(item, each) for item, each in zip(value, written, strict=True)]
+    return written
+
+
 def answer_of(record: Record) -> Answer:
     """Return the answer a record came in: its status, headers and attempts.
 
@@ -245,6 +307,19 @@ def answer_of(record: Record) -> Answer:
         raise ValueError("this record did not come in an answer of its own")
     found: Answer = answer
     return found
+
+
+def field_types(cls: type[Record]) -> Mapping[str, tuple[str, str | None, bool, Any]]:
+    """Return the fields of a record class by their Python names.
+
+    Args:
+        cls: The class.
+
+    Returns:
+        Of each its wire name, the object it is inside or None, whether every answer has it, and its type.
+    """
+    hints = get_type_hints(cls, localns={})
+    return {name: (field.wire_name, field.inside, field.required, hints[name]) for name, field in _fields(cls).items()}
 
 
 def field_names(cls: type[Record]) -> Mapping[str, str]:

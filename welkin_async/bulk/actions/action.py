@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -45,11 +45,13 @@ class Action(Protocol[R_co]):
         operation: What is done.
         timeout: Seconds an attempt may wait for the server.
         max_attempts: How many attempts a request makes.
+        row_hook: Is told the outcome of each row; None where nobody listens.
     """
 
     operation: BulkOperation
     timeout: float
     max_attempts: int
+    row_hook: Callable[[str], None] | None
 
     def stats(self) -> SessionStats:
         """Return a snapshot of the session."""

@@ -72,6 +72,7 @@ class BaseAction:
         operation: What is done.
         send: Sends a request until it is answered for good.
         stats: Returns a snapshot of the session.
+        row_hook: Is told the outcome of each row; None where nobody listens.
         timeout: Seconds an attempt may wait for the server.
         max_attempts: How many attempts a request makes.
     """
@@ -82,6 +83,7 @@ class BaseAction:
         self._refusals = Refusals(check, what)
         self.send: Callable[[Request], Coroutine[Any, Any, Answer]] = scope.sender().send
         self.stats: Callable[[], SessionStats] = lambda: scope.sender().stats
+        self.row_hook = scope.sender().row_hook(operation.operation.line)
         self.timeout = scope.defaults.timeout
         self.max_attempts = scope.defaults.max_attempts
         self._root = scope.without_max_wait()

@@ -102,6 +102,7 @@ class Engine(Generic[RowT, R]):
         if concurrency < 1:
             raise InvalidInputError("concurrency is at least 1")
         self._action = action
+        self._row_hook = action.row_hook
         self.operation = action.operation
         self.lookups = lookups
         self._looks_at_all = lookups is not None and lookups.existing == "check"
@@ -674,6 +675,8 @@ class Engine(Generic[RowT, R]):
             except JournalError as error:  # the row has its outcome, whether or not that can be kept
                 self._stop(error)
         self.report.count(outcome)
+        if self._row_hook is not None:
+            self._row_hook(outcome.status.value)
         if self._order is not None:
             self._order.release(outcome.index)
         if outcome.status not in _WELL and self._state.too_many_failed(self.report):

@@ -134,7 +134,9 @@ class ProcessPool:
             await shared.ledger.open_run(run, identity)
             self._queue.add(0, made.chunks)
             given = Work(
-                settings=attrs.evolve(self._welkin.settings, shared=self._shared, on_attempt=None),
+                settings=attrs.evolve(
+                    self._welkin.settings, shared=self._shared, on_attempt=None, instrumentation=None
+                ),
                 shared=self._shared,
                 lease=self._lease,
                 key=seal_key(),

@@ -9,7 +9,7 @@ from uuid import UUID
 import attrs
 from yarl import URL
 
-from welkin_async.errors import InvalidInputError
+from welkin_async.errors import InvalidInputError, RequestLine
 from welkin_async.http.stats import SessionStats
 from welkin_async.validation.field_checks import FieldChecks
 from welkin_async.wire.codec import Codec
@@ -100,6 +100,10 @@ class Sender(Protocol):
         """A snapshot of what the session is doing."""
         ...
 
+    def row_hook(self, line: RequestLine) -> Callable[[str], None] | None:
+        """Return what is told the outcome of each row of a bulk operation; None where nobody listens."""
+        ...
+
 
 @attrs.frozen
 class _RoutedSender:
@@ -112,6 +116,9 @@ class _RoutedSender:
     @property
     def stats(self) -> SessionStats:
         return self.sender.stats
+
+    def row_hook(self, line: RequestLine) -> Callable[[str], None] | None:
+        return self.sender.row_hook(line)
 
     async def send(self, request: Request) -> Answer:
         request.fresh, request.via = self.fresh, self.via
@@ -128,6 +135,9 @@ class _NotingSender:
     @property
     def stats(self) -> SessionStats:
         return self.sender.stats
+
+    def row_hook(self, line: RequestLine) -> Callable[[str], None] | None:
+        return self.sender.row_hook(line)
 
     async def send(self, request: Request) -> Answer:
         answer = await self.sender.send(request)
