@@ -162,7 +162,7 @@ def frames(session: nox.Session) -> None:
 
 @nox.session
 def service(session: nox.Session) -> None:
-    """Load the example of a service for half a minute at a time, its workers killed, and look for ids in what it tells."""
+    """Load the example of a service for half a minute, kill a worker, and look for ids in what it tells."""
     session.install("-e", EXTRAS, *group("test"), *group("service"))
     longer = {"SERVICE_REQUIRED": "yes", "SERVICE_SECONDS": "30"}
     session.run("python", "-m", "pytest", "tests/service", *session.posargs, env=longer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 import attrs
 
@@ -155,8 +155,10 @@ class ObservedCall:
     """
 
     def __init__(self, instrumentation: Instrumentation, request: RequestLine, server: ServerAddress) -> None:
-        self._trace: CallTrace | None = _safely(instrumentation.call, request, server)
+        self._trace: CallTrace | None = None
         self._on_wire = False
+        with _HARMLESS:
+            self._trace = instrumentation.call(request, server)
 
     def __enter__(self) -> Self:
         return self
@@ -166,36 +168,49 @@ class ObservedCall:
     ) -> None:
         self.attempt_ended(None)
         if self._trace is not None:
-            _safely(self._trace.ended, error)
+            with _HARMLESS:
+                self._trace.ended(error)
 
     def attempt_began(self, number: int) -> None:
         """Note that a request goes on the wire; see `CallTrace`."""
         self._on_wire = True
         if self._trace is not None:
-            _safely(self._trace.attempt_began, number)
+            with _HARMLESS:
+                self._trace.attempt_began(number)
 
     def attempt_ended(self, attempt: Attempt | None) -> None:
         """Note how it ended, where one is out; see `CallTrace`."""
         if self._on_wire:
             self._on_wire = False
             if self._trace is not None:
-                _safely(self._trace.attempt_ended, attempt)
+                with _HARMLESS:
+                    self._trace.attempt_ended(attempt)
 
     def waited(
         self, reason: Literal["token", "throttling", "turn", "retry"], seconds: float, verdict: str | None = None
     ) -> None:
         """Note what the call waits for; see `CallWait`."""
         if self._trace is not None:
-            _safely(self._trace.waited, CallWait(reason, seconds, verdict))
+            with _HARMLESS:
+                self._trace.waited(CallWait(reason, seconds, verdict))
 
 
-def _safely(hook: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a method of an instrumentation; what it raises ends here, its text unread."""
-    try:
-        return hook(*arguments)
-    except Exception as error:
-        _log.error("the instrumentation failed (%s)", type(error).__name__)
+class _Harmless:
+    """Where what an instrumentation raises ends; its text is not read."""
+
+    def __enter__(self) -> None:
         return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
+        _log.error("the instrumentation failed (%s)", kind.__name__)
+        return True
+
+
+_HARMLESS = _Harmless()
 
 
 class Observer:
@@ -244,7 +259,8 @@ class Observer:
             return None
 
         def count(status: str) -> None:
-            _safely(instrumentation.row, request, status, self._server)
+            with _HARMLESS:
+                instrumentation.row(request, status, self._server)
 
         return count
 

@@ -2,8 +2,8 @@
 
 Each call is a span named by its operation, such as ``patients.get``; each request on the wire is a span of kind
 ``CLIENT`` below it, with the attributes of the semantic conventions for HTTP clients. What a call waits for (a token,
-its turn, a back-off) is an event of the call's span. ``url.full`` and ``url.path`` are left out on purpose: a path of this
-API holds ids of patients, and a query may hold names. In their place is ``url.template``. No header, body or error text
+its turn, a back-off) is an event of the call's span. ``url.full`` and ``url.path`` are left out on purpose: a path of
+this API holds ids of patients, and a query may hold names. In their place is ``url.template``. No header, body or text
 of a foreign exception is recorded, and nothing is added to a request: no trace context is sent to the server.
 
 Only opentelemetry-api is needed here; whoever wants to see anything sets up an SDK, as for any other library.

@@ -12,7 +12,7 @@ A record built from keyword arguments holds exactly the fields that were given; 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, dataclass_transform, get_type_hints
 
@@ -21,6 +21,7 @@ import attrs
 from welkin_async.errors import DecodeError, InvalidInputError, RequestLine, WelkinError, request_id_of
 from welkin_async.wire.codec import JSON, plain
 from welkin_async.wire.dates import format_datetime
+from welkin_async.wire.pydantic_schema import DocumentedField, core_schema_of, json_schema_of
 from welkin_async.wire.structure import decoder_of
 from welkin_async.wire.tracebacks import without_frames
 
@@ -198,9 +199,9 @@ class Record:
 
         It differs from `to_wire`, which gives back what was received to the letter, in two things. It holds what the
         class documents, and of a CDT record the customer's fields, but no more: keys that the server adds one day,
-        which are in ``extra``, do not reach those who are sent this. And values are written in the form of the field's type,
-        however the server wrote them: a date as ``YYYY-MM-DD``, a moment in UTC with milliseconds and ``Z``. A field
-        that is absent stays absent, and null stays null.
+        which are in ``extra``, do not reach those who are sent this. And values are written in the form of their
+        field's type, however the server wrote them: a date as ``YYYY-MM-DD``, a moment in UTC with milliseconds and
+        ``Z``. A field that is absent stays absent, and null stays null.
 
         Returns:
             A mapping of its own, of JSON's types alone.
@@ -222,16 +223,12 @@ class Record:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Let pydantic take records as they are, and objects by wire names; called by pydantic alone."""
-        from welkin_async.wire.pydantic_schema import core_schema_of
-
         return core_schema_of(cls)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         """Describe what `to_dict` returns, for OpenAPI; called by pydantic alone."""
-        from welkin_async.wire.pydantic_schema import json_schema_of
-
-        return json_schema_of(cls, schema, handler)
+        return json_schema_of(cls, schema, handler, _documented)
 
     def __wire__(self) -> Mapping[str, JSON]:
         """Return the JSON object this record stands for, for `codec.plain`."""
@@ -309,17 +306,11 @@ def answer_of(record: Record) -> Answer:
     return found
 
 
-def field_types(cls: type[Record]) -> Mapping[str, tuple[str, str | None, bool, Any]]:
-    """Return the fields of a record class by their Python names.
-
-    Args:
-        cls: The class.
-
-    Returns:
-        Of each its wire name, the object it is inside or None, whether every answer has it, and its type.
-    """
+def _documented(cls: type[Record]) -> Iterator[DocumentedField]:
+    """Return the fields of a record class, as pydantic is to describe them."""
     hints = get_type_hints(cls, localns={})
-    return {name: (field.wire_name, field.inside, field.required, hints[name]) for name, field in _fields(cls).items()}
+    for name, field in _fields(cls).items():
+        yield DocumentedField(field.wire_name, field.inside, field.required, hints[name])
 
 
 def field_names(cls: type[Record]) -> Mapping[str, str]:
