@@ -161,6 +161,7 @@ class Scripted:
     operation = BulkOperation(Status.CREATED, CREATE_CDT)
     timeout = 5.0
     max_attempts = 1
+    row_hook: Callable[[str], None] | None = None
     target = "here"
 
     def __init__(self, changed: Callable[[Step], tuple[str, ...]] = lambda _: ()) -> None:

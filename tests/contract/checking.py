@@ -59,7 +59,7 @@ async def check(recorder: Recorder, welkin: Welkin, endpoint: Endpoint) -> list[
         sent.append(request.operation)
         return await original(request)
 
-    transport.send = spy  # type: ignore[method-assign]
+    transport.send = spy  # type: ignore[method-assign, assignment]
     try:
         with tempfile.TemporaryDirectory() as directory:
             recorder.answering(endpoint)

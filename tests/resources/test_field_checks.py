@@ -195,7 +195,7 @@ async def test_a_verb_of_one_text_takes_the_documented_mapping_too(call: str) ->
     async with Welkin(
         tenant="a", instance="b", api_client="c", secret_key="d", base_url="http://127.0.0.1:1"
     ) as welkin:
-        welkin.transport.send = send  # type: ignore[method-assign]
+        welkin.transport.send = send  # type: ignore[method-assign, assignment]
         for given in ("a text", {name: "a text"}, {name: "a text", "more": 1}):
             with pytest.raises(LookupError):
                 await eval(f"welkin.{expression.format(repr(given))}")

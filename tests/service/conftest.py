@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shared.servers import RedisServer, fresh_postgres, missing, postgres_server
 
-from tests.shared.servers import RedisServer, fresh_postgres, missing, postgres_server
 from welkin_async.shared import new_key
 
 NEEDED = ("fastapi", "uvicorn", "opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client")

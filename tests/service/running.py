@@ -10,18 +10,41 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 import attrs
+from shared.servers import free_port, until
 
-from tests.shared.servers import free_port, until
 from welkin_async.sandbox import SandboxProcess
 
 PROJECT = Path(__file__).parents[2]
 _START = 60.0  # seconds: each worker imports FastAPI and an SDK, on a machine that may be busy
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[aiohttp.ClientSession]:
+    """Serve an application by uvicorn on this event loop, and ask it by a client.
+
+    Args:
+        app: The application.
+    """
+    import uvicorn
+
+    running = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", access_log=False))
+    serving = asyncio.create_task(running._serve())  # `serve` would take the signals of the test run
+    while not running.started:
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        yield session
+    running.should_exit = True
+    await serving
 
 
 class RunningService:

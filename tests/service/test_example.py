@@ -13,30 +13,21 @@ import pytest
 
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
+from .running import serving
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
 async def service(server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[aiohttp.ClientSession]:
     """The example under uvicorn on this event loop, asked by a client."""
-    import uvicorn
-
     for name, value in server.environ().items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(str(EXAMPLES))
     from fastapi_service.service import app
 
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none", access_log=False)
-    running = uvicorn.Server(config)
-    serving = asyncio.create_task(running._serve())  # `serve` would take the signals of the test run
-    while not running.started:
-        assert not serving.done()
-        await asyncio.sleep(0.01)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    async with serving(app) as session:
         yield session
-    running.should_exit = True
-    await serving
     for name in [name for name in sys.modules if name.startswith("fastapi_service")]:
         del sys.modules[name]
 

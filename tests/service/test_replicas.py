@@ -13,7 +13,7 @@ from welkin_async.shared import coordination
 
 from .running import RunningService, load
 
-SECONDS, CALLERS, WORKERS = 5.0, 60, 4
+SECONDS, CALLERS, WORKERS = 4.0, 60, 4
 RATE, LIMIT = 80.0, 100.0  # requests a second: what the replicas may send together, and what the server bears
 
 pytestmark = [pytest.mark.slow, pytest.mark.timing]

@@ -15,7 +15,7 @@ from welkin_async.sandbox import SandboxProcess
 
 from .running import RunningService, load
 
-SECONDS = float(os.environ.get("SERVICE_SECONDS", "6"))
+SECONDS = float(os.environ.get("SERVICE_SECONDS", "5"))
 CALLERS, WORKERS, LIMIT, TOKEN_LIFE = 200, 3, 120.0, 3.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timing]

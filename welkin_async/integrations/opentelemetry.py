@@ -42,8 +42,9 @@ _EVENTS = {
     "turn": "welkin.turn_wait",
     "retry": "welkin.retry",
 }
-# In the context of an attempt other instrumentations of HTTP clients are off: they would record the URL.
-_OTHERS_OFF: str | None = getattr(_context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None)
+# In the context of an attempt other instrumentations of HTTP clients are off: they would record the URL. Older ones
+# know the first key alone; it has no other name.
+_OTHERS_OFF = ("suppress_instrumentation", getattr(_context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", None))
 
 
 class OpenTelemetry:
@@ -189,8 +190,9 @@ class _TracedCall:
         self._attempts += 1
         self._attempt = span = self._telemetry.begin_attempt(self._name, self._attributes, number)
         inside = trace.set_span_in_context(span)
-        if _OTHERS_OFF is not None:
-            inside = _context.set_value(_OTHERS_OFF, True, inside)
+        for key in _OTHERS_OFF:
+            if key is not None:
+                inside = _context.set_value(key, True, inside)
         self._entered.append(_context.attach(inside))
 
     def attempt_ended(self, attempt: Attempt | None, /) -> None:
