@@ -84,9 +84,10 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "-e",
         EXTRAS,
-        *floors("speed", "cli", "parquet", "store", "xlsx", "postgres", "redis", "cryptography"),
+        *floors("speed", "cli", "parquet", "store", "xlsx", "postgres", "redis", "cryptography", "otel"),
         "numpy<2",
         *group("test"),
+        *group("service"),
     )
     session.run("python", "-m", "pip", "list")
     common = ["python", "-m", "pytest", "--numprocesses", "3", "-m", "not timing and not slow"]
@@ -98,6 +99,7 @@ def lowest(session: nox.Session) -> None:
         "tests/unit",
         "tests/files",
         "tests/cli",
+        "tests/service",
     ]
     session.run(*common, *(session.posargs or packages))
     session.run(*common, "--engine", "direct", "tests/net", "tests/exactly")
