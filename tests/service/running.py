@@ -174,7 +174,7 @@ async def load(base_url: str, patients: list[str], *, concurrency: int, seconds:
 
     async def one(session: aiohttp.ClientSession, caller: int, number: int) -> float:
         patient = choice.choice(patients)
-        if number % 5:
+        if (caller + number) % 5:
             method, path, body = "GET", f"/patients/{patient}", None
         else:
             method, path = "POST", f"/patients/{patient}/medications"
