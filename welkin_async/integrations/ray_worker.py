@@ -50,7 +50,7 @@ class WorkerSettings:
             raise ConfigurationError(
                 "the workers of a cluster share a store: pass shared=, or set the variable WELKIN_SHARED"
             )
-        return attrs.evolve(settings, shared=url, on_attempt=None), url
+        return attrs.evolve(settings, shared=url, on_attempt=None, instrumentation=None), url
 
 
 class ChunkWorker:
