@@ -110,7 +110,7 @@ def test_the_first_ctrl_c_drains(local: Local, folder: Path, number: signal.Sign
     assert not (folder / "in.review.csv").exists()
     assert "Traceback" not in err
     local.server.latency = 0.0
-    resume = shlex.split(err.splitlines()[-1])
+    resume = shlex.split(complaints(err)[-1])
     assert resume[:2] == ["welkin-async", "import"]
     done = CliRunner().invoke(app, resume[1:], env=local.env)
     assert done.exit_code == 0, done.output
@@ -140,7 +140,7 @@ def test_the_second_ctrl_c_stops_at_once(local: Local, folder: Path) -> None:
     assert re.search(r"^unknown +4 ", out, re.MULTILINE)
     assert len(local.records()) == 8 + len(rows)
     local.do(local.server.faults.clear)
-    arguments = [*shlex.split(err.splitlines()[-1])[1:], "--settle", "0.5", "--final-settle", "0.5"]
+    arguments = [*shlex.split(complaints(err)[-1])[1:], "--settle", "0.5", "--final-settle", "0.5"]
     done = CliRunner().invoke(app, arguments, env=local.env)
     assert (done.exit_code, len(local.records()), len(set(local.record_keys()))) == (0, 100, 100), done.output
     assert not (folder / "in.review.csv").exists()
@@ -159,7 +159,7 @@ def test_ctrl_c_does_not_wait_for_the_last_sweep_which_the_next_run_makes(local:
     assert process.returncode == 130
     assert re.search(r"^not looked at +1  they may be there twice; the next run looks$", out, re.MULTILINE)
     lists = local.server.stats.operations["cdts.list"]
-    arguments = [*shlex.split(err.splitlines()[-1])[1:], "--final-settle", "0.2"]
+    arguments = [*shlex.split(complaints(err)[-1])[1:], "--final-settle", "0.2"]
     done = CliRunner().invoke(app, arguments, env=local.env)
     assert (done.exit_code, len(local.records())) == (0, 30), done.output
     assert local.server.stats.operations["cdts.list"] >= lists + 2  # the proof's, and the sweep's
@@ -175,7 +175,7 @@ def test_progress_lines_without_a_terminal(local: Local, folder: Path, monkeypat
     lines = result.stderr.splitlines()
     assert len(lines) >= 2
     assert re.fullmatch(
-        r"\d+/100 rows  \d+/s  created \d+  failed 0  retried 0  \d+ of \d+ out(  0:0\d left)?", lines[-1]
+        r"\d+/100 rows  \d+/s(  0:0\d left)?  created \d+  failed 0  retried 0  \d+ of \d+ in flight", lines[-1]
     )
 
 
@@ -200,7 +200,7 @@ def test_progress_bar_on_a_terminal(local: Local, folder: Path) -> None:
         os.close(ours)
         out, _ = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert re.search(rb"\d+/40 rows  \d+/s  created \d+  failed 0  retried 0", shown)
+    assert re.search(rb"\d+/40 rows  \d+/s(  0:\d\d left)?  created \d+  failed 0  retried 0", shown)
     assert SECRET.encode() not in shown
     assert "created" in out
 

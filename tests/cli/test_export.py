@@ -222,7 +222,7 @@ def test_progress_is_shown_on_stderr(command: Command, local: Local, monkeypatch
     local.server.latency = 0.1
     result = command("export", "out.ndjson", "--cdt", "medication", "--page-size", "20")
     assert result.exit_code == 0
-    line = r"\d+ records  \d+/s  \d+ pages  [\d.]+ k?B  \d+ of \d+ out"
+    line = r"\d+ records  \d+/s  \d+ pages  [\d.]+ k?B  \d+ of \d+ in flight"
     assert re.fullmatch(line, result.stderr.splitlines()[-1]), result.stderr
 
 

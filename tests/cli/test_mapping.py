@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from welkin_async.bulk import Status
-from welkin_async.cli.options.row_options import parse_map
+from welkin_async.cli.options.field_options import parse_map
 from welkin_async.cli.wording import CommandError, as_options
 from welkin_async.files.errors import FileError
 from welkin_async.files.mapping.columns import Column, Columns

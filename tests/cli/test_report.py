@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from welkin_async import __version__
 from welkin_async.errors import RequestLine
 from welkin_async.files.job_kind import CREATE_RECORDS
 from welkin_async.files.report.file_report import FileReport
@@ -64,6 +66,27 @@ def test_a_page_without_a_network_and_without_a_name(command: Command, local: Lo
     assert (summary["created"], summary["rejected"], summary["rows"]) == (300, 1, 301)
     assert list(summary["files"]) == ["rejects"]
     assert summary["error"] is None
+    run = summary["run"]
+    command_line = "welkin-async import FILE --cdt medication --patient-column pid --patient-type EID --report ... --json"
+    assert (run["tenant"], run["instance"], run["version"]) == (local.server.tenant, local.server.instance, __version__)
+    assert run["command"] == command_line
+    assert abs(datetime.fromisoformat(run["began"]) - datetime.now(UTC)) < timedelta(minutes=2)
+    for words in (command_line, f"welkin-async {__version__}", local.server.instance, f"{run['began'][:10]} "):
+        assert f">{words}" in page
+
+
+def test_a_report_shows_neither_paths_nor_values_of_the_command(command: Command, local: Local, folder: Path) -> None:
+    patient = local.patient()
+    path = write_csv(folder / "rows.csv", ("pid", "medication_name"), [(patient, "a")])
+    result = command(
+        *("import", path, *OPTIONS, "--set", "medication_notes=Quackenbush", "--no-journal", "--json"),
+        *("--shared", "sqlite:///" + str(folder / "shared.db"), "--timeout", "20"),
+    )
+    run = json.loads(result.stdout)["run"]
+    shown = "import FILE --cdt medication --patient-column pid --set ... --no-journal --json --shared ... --timeout 20.0"
+    assert sorted(run["command"].split()) == sorted(f"welkin-async {shown}".split())
+    text = command("verify", path, *OPTIONS, "--map", "medication_name=medication_name").stdout
+    assert re.match(rf".*\n{local.server.tenant}/{local.server.instance}, [-0-9]+ [:0-9]+ UTC, welkin-async ", text)
 
 
 def test_an_import_is_not_complete_while_nobody_has_looked_for_doubles() -> None:

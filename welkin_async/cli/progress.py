@@ -10,11 +10,14 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from welkin_async.errors import printable
 
 _BAR_EVERY = 0.2  # seconds
 _LINE_EVERY = 5.0
+_BAR_WIDTH, _NARROW_BAR = 24, 10  # columns
+_WIDE, _NARROW = 110, 60  # columns from which a terminal has room for the one, and for the other
 
 
 class Counts(Protocol):
@@ -30,8 +33,12 @@ class Counts(Protocol):
         """How many are done."""
         ...
 
-    def line(self) -> str:
-        """Say in one line how far it is."""
+    def line(self, width: int | None = None) -> str:
+        """Say in one line how far it is.
+
+        Args:
+            width: How many columns there are; None for no bound.
+        """
         ...
 
 
@@ -70,13 +77,16 @@ async def _lines(counts: Counts) -> None:
 
 async def _bar(counts: Counts, console: Console) -> None:
     # Not refreshed by a thread of its own: the event loop stays the one that writes.
-    columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
+    bar_width = _BAR_WIDTH if console.width >= _WIDE else _NARROW_BAR
+    bar = [BarColumn(bar_width=bar_width)] if console.width >= _NARROW else []
+    text = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
     with Progress(
-        *columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        *bar, text, console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as progress:
-        task = progress.add_task(counts.line(), total=None)
+        task = progress.add_task("", total=None)
         while True:
             total = None if counts.total is None else max(counts.total, counts.rows)
-            progress.update(task, completed=counts.rows, total=total, description=counts.line())
+            room = console.width - (bar_width + 1 if bar else 0)  # asked each time: a terminal changes its size
+            progress.update(task, completed=counts.rows, total=total, description=counts.line(room))
             progress.refresh()
             await asyncio.sleep(_BAR_EVERY)

@@ -158,8 +158,8 @@ def _column_maps(mapping: Mapping[str, str | Field] | tuple[ColumnMap, ...] | No
     )
 
 
-def _constants(constants: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
-    return tuple((constants or {}).items())
+def _constants(constants: Mapping[str, Any] | tuple[tuple[str, Any], ...] | None) -> tuple[tuple[str, Any], ...]:
+    return constants if isinstance(constants, tuple) else tuple((constants or {}).items())
 
 
 def _names(names: Iterable[str] | None) -> tuple[str, ...]:
@@ -437,6 +437,7 @@ class FileSettings:
     dry_run: bool = False
     check_patients: bool = False
     wording: Callable[[str], str] = str  # for reasons: a command line has other names for options
+    command: str = ""  # for the report: the command line, without what identifies a person
 
     def bulk(self, digest: str, on_progress: Callable[[Progress], None], *decisive: object) -> bulk_options.RunOptions:
         """Return the options of the bulk operation.

@@ -459,7 +459,11 @@ class Transport:
                     return token, ticket
                 self._admission.leave(ticket)  # it ended while the request waited for admission
                 continue
-            await self._sleep(asked + backoff(request.failures))
+            self.tokens.waiting += 1
+            try:
+                await self._sleep(asked + backoff(request.failures))
+            finally:
+                self.tokens.waiting -= 1
             if self._closed:
                 self._refuse()
 

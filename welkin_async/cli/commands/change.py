@@ -8,13 +8,17 @@ from typing import Annotated
 import typer
 
 from welkin_async.cli.commands.file_run import carry_out
+from welkin_async.cli.options import panels
 from welkin_async.cli.options.connection import Connection
+from welkin_async.cli.options.field_options import FieldFlags, PatientFlags
 from welkin_async.cli.options.groups import expanded
-from welkin_async.cli.options.row_options import FieldFlags, Files, PatientFlags, RunFlags
+from welkin_async.cli.options.row_options import Files, RunFlags
 from welkin_async.files.jobs.change_records import RecordDeletion, RecordUpdate
 
 _Cdt = Annotated[str, typer.Option(help="The custom data type of the records.")]
-_RecordColumn = Annotated[str, typer.Option(help="The column that holds the record's id.")]
+_RecordColumn = Annotated[
+    str, typer.Option(help="The column that holds the record's id.", rich_help_panel=panels.FIELDS)
+]
 
 
 @expanded
@@ -33,6 +37,7 @@ def update_records(
             help="Send up to so many rows of a patient, one after another in the file, in one request. "
             "Only fields marked for bulk edit can be changed so.",
             show_default="each by itself",
+            rich_help_panel=panels.FIELDS,
         ),
     ] = None,
     run: RunFlags,

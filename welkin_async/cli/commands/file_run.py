@@ -15,7 +15,7 @@ import attrs
 import typer
 
 from welkin_async.cli.options.connection import Connection
-from welkin_async.cli.options.resume_command import resume_command
+from welkin_async.cli.options.resume_command import command_shown, resume_command
 from welkin_async.cli.options.row_options import RunFlags
 from welkin_async.cli.progress import Counts, progress_shown, say
 from welkin_async.cli.runtime import Interrupt, finish
@@ -71,11 +71,15 @@ def carry_out(
     Raises:
         Exit: always, with the exit code.
     """
-    resume = resume_command(context)
+    resume, shown = resume_command(context), command_shown(context)
+
+    def told(file: Path) -> FileJob:
+        job = job_of(file)
+        return attrs.evolve(job, settings=attrs.evolve(job.settings, command=shown))
 
     async def main(interrupt: Interrupt) -> int:
         """Carry out one file after another."""
-        async with _jobs(files, job_of, flags) as jobs, connection.session() as welkin:
+        async with _jobs(files, told, flags) as jobs, connection.session() as welkin:
             several = len(jobs) > 1
             if several and deletion is not None:
                 raise CommandError("--delete-absent goes with a single file, which says all that is there")
@@ -95,6 +99,7 @@ def carry_out(
 
 
 def compare(
+    context: typer.Context,
     files: Sequence[Path],
     job_of: Callable[[Path], RecordImport],
     findings: Path | None,
@@ -107,6 +112,7 @@ def compare(
     """Compare each file with the server, and end the command.
 
     Args:
+        context: Of the command.
         files: As they were given.
         job_of: Returns what is to be compared.
         findings: Where rows go that are not there once and equal; None for nowhere.
@@ -118,6 +124,7 @@ def compare(
     Raises:
         Exit: always, with the exit code.
     """
+    shown = command_shown(context)
 
     async def main(interrupt: Interrupt) -> int:
         """Compare one file after another."""
@@ -128,8 +135,10 @@ def compare(
         interrupt.orderly = True
         async with connection.session() as welkin:
             for path in paths:
+                job = job_of(path)
+                job = attrs.evolve(job, settings=attrs.evolve(job.settings, command=shown))
                 comparison = ComparisonRun(
-                    job_of(path), findings=findings, stop=interrupt.stop, unexpected=unexpected, on_cost=_say_cost
+                    job, findings=findings, stop=interrupt.stop, unexpected=unexpected, on_cost=_say_cost
                 )
                 report = await comparison.run(welkin)
                 named = {"file": report.file} if len(paths) > 1 else {}

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from welkin_async.cli.options import panels
 from welkin_async.cli.options.connection import Connection
 from welkin_async.cli.options.groups import expanded
 from welkin_async.cli.progress import say
@@ -35,14 +36,25 @@ def codegen(
         typer.Option(help="A JSON file with formations, instead of the instance's; may be repeated.", dir_okay=False),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The Python file to be written; else stdout.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The Python file to be written; else stdout.",
+            dir_okay=False,
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
     closed_options: Annotated[
         bool, typer.Option("--closed-options", help="A value outside an option list is a type error.")
     ] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Write nothing; tell whether the formations are those the file was made from."),
+        typer.Option(
+            "--check",
+            help="Write nothing; tell whether the formations are those the file was made from.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = False,
     connection: Connection,
 ) -> None:
@@ -97,7 +109,9 @@ def describe(
         list[Path] | None,
         typer.Option(help="A JSON file with formations, instead of the instance's; may be repeated.", dir_okay=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the formations as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the formations as JSON.", rich_help_panel=panels.OUTPUT)
+    ] = False,
     connection: Connection,
 ) -> None:
     """Show the fields of custom data types: names, types, what may be written, options.

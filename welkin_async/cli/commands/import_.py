@@ -13,9 +13,11 @@ import typer
 from welkin_async.bulk.keys.cdt_keys import KeyField
 from welkin_async.cli.commands.file_run import carry_out, compare
 from welkin_async.cli.commands.process_run import carry_out_in_processes
+from welkin_async.cli.options import panels
 from welkin_async.cli.options.connection import Connection
+from welkin_async.cli.options.field_options import FieldFlags, PatientFlags
 from welkin_async.cli.options.groups import expanded
-from welkin_async.cli.options.row_options import FieldFlags, Files, KeyFlags, PatientFlags, ReadFlags, RunFlags
+from welkin_async.cli.options.row_options import Files, KeyFlags, ReadFlags, RunFlags
 from welkin_async.cli.wording import CommandError
 from welkin_async.files.jobs.create_patients import PatientImport
 from welkin_async.files.jobs.create_records import RecordImport
@@ -47,12 +49,22 @@ class RecordKey(StrEnum):
 
 
 KeySpace = Annotated[
-    str | None, typer.Option(help="Have this name before each key, as NAME/key.", show_default="keys as they are")
+    str | None,
+    typer.Option(
+        help="Have this name before each key, as NAME/key.",
+        show_default="keys as they are",
+        rich_help_panel=panels.KEYS,
+    ),
 ]
 
 
 SingleRecord = Annotated[
-    bool, typer.Option("--single-record", help="A patient has one record of this kind: find it by its patient.")
+    bool,
+    typer.Option(
+        "--single-record",
+        help="A patient has one record of this kind: find it by its patient.",
+        rich_help_panel=panels.KEYS,
+    ),
 ]
 
 
@@ -63,7 +75,10 @@ class Empty(StrEnum):
     CLEAR = "clear"
 
 
-EmptyCells = Annotated[Empty, typer.Option(help="What an empty cell asks for: leave the field, or clear it.")]
+EmptyCells = Annotated[
+    Empty,
+    typer.Option(help="What an empty cell asks for: leave the field, or clear it.", rich_help_panel=panels.FIELDS),
+]
 
 
 @expanded
@@ -75,17 +90,30 @@ def import_file(
     patients: PatientFlags,
     fields: FieldFlags,
     key_field: Annotated[
-        Key, typer.Option(help="The field that carries each row's key, by which it is created exactly once.")
+        Key,
+        typer.Option(
+            help="The field that carries each row's key, by which it is created exactly once.",
+            rich_help_panel=panels.KEYS,
+        ),
     ] = Key.EXTERNAL_ID,
     keys: KeyFlags,
     key_space: KeySpace = None,
     single_record: SingleRecord = False,
     remove_doubles: Annotated[
-        bool, typer.Option("--remove-doubles", help="Remove records that are there twice, equal and unedited.")
+        bool,
+        typer.Option(
+            "--remove-doubles",
+            help="Remove records that are there twice, equal and unedited.",
+            rich_help_panel=panels.KEYS,
+        ),
     ] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Import by so many processes of this machine, with a ledger in place of a journal."),
+        typer.Option(
+            min=1,
+            help="Import by so many processes of this machine, with a ledger in place of a journal.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = None,
     ray: Annotated[
         str | None,
@@ -143,34 +171,59 @@ def upsert_file(
     patients: PatientFlags,
     fields: FieldFlags,
     key_field: Annotated[
-        RecordKey, typer.Option(help="The field that carries each row's key, by which its record is found.")
+        RecordKey,
+        typer.Option(
+            help="The field that carries each row's key, by which its record is found.", rich_help_panel=panels.KEYS
+        ),
     ] = RecordKey.EXTERNAL_ID,
     keys: KeyFlags,
     key_space: KeySpace = None,
     single_record: SingleRecord = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Change records, too, that somebody else changed last.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Change records, too, that somebody else changed last.", rich_help_panel=panels.KEYS
+        ),
     ] = False,
     recreate: Annotated[
-        bool, typer.Option("--recreate", help="Make records again that the journal calls created and that are gone.")
+        bool,
+        typer.Option(
+            "--recreate",
+            help="Make records again that the journal calls created and that are gone.",
+            rich_help_panel=panels.KEYS,
+        ),
     ] = False,
     empty: EmptyCells = Empty.KEEP,
     plan_file: Annotated[
         Path | None,
-        typer.Option(help="With --dry-run: write what would be created and changed to this NDJSON file, no values."),
+        typer.Option(
+            help="With --dry-run: write what would be created and changed to this NDJSON file, no values.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = None,
     delete_absent: Annotated[
         bool,
         typer.Option(
-            "--delete-absent", help="Delete what the file no longer names; with --dry-run --plan-file, plan that."
+            "--delete-absent",
+            help="Delete what the file no longer names; with --dry-run --plan-file, plan that.",
+            rich_help_panel=panels.RUN,
         ),
     ] = False,
     plan: Annotated[
-        Path | None, typer.Option(help="With --delete-absent: what an earlier --plan-file wrote; nothing else goes.")
+        Path | None,
+        typer.Option(
+            help="With --delete-absent: what an earlier --plan-file wrote; nothing else goes.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = None,
     max_deletes: Annotated[
         int | None,
-        typer.Option(min=0, help="With --delete-absent: how many records may go.", show_default="must be given"),
+        typer.Option(
+            min=0,
+            help="With --delete-absent: how many records may go.",
+            show_default="must be given",
+            rich_help_panel=panels.RUN,
+        ),
     ] = None,
     run: RunFlags,
     connection: Connection,
@@ -210,7 +263,7 @@ def upsert_file(
         raise typer.BadParameter("--plan and --max-deletes go with --delete-absent, and not with --dry-run")
     if run.dry_run:
         unexpected: Literal["delete"] | None = "delete" if delete_absent else None
-        compare(files, job, plan_file, connection, as_json=run.json, planned=True, unexpected=unexpected)
+        compare(context, files, job, plan_file, connection, as_json=run.json, planned=True, unexpected=unexpected)
     deletion: Callable[[FileJob], AbsentDeletion] | None = None
     if delete_absent:
         if plan is None or max_deletes is None:
@@ -229,25 +282,40 @@ def _deletion(job: FileJob, *, plan: Path, most: int) -> AbsentDeletion:
 
 @expanded
 def verify_file(
+    context: typer.Context,
     *,
     files: Files,
     cdt: Annotated[str, typer.Option(help="The custom data type whose records are compared.")],
     patients: PatientFlags,
     fields: FieldFlags,
     key_field: Annotated[
-        RecordKey, typer.Option(help="The field that carries each row's key, by which its record is found.")
+        RecordKey,
+        typer.Option(
+            help="The field that carries each row's key, by which its record is found.", rich_help_panel=panels.KEYS
+        ),
     ] = RecordKey.EXTERNAL_ID,
     key_column: Annotated[
-        str | None, typer.Option(help="The column that holds keys; made from the file and the row otherwise.")
+        str | None,
+        typer.Option(
+            help="The column that holds keys; made from the file and the row otherwise.", rich_help_panel=panels.KEYS
+        ),
     ] = None,
     key_space: KeySpace = None,
     single_record: SingleRecord = False,
     empty: EmptyCells = Empty.KEEP,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Find records of the key space, too, that the file does not name.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Find records of the key space, too, that the file does not name.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = False,
     findings: Annotated[
-        Path | None, typer.Option(help="Write each row that is not there once and equal to this NDJSON file.")
+        Path | None,
+        typer.Option(
+            help="Write each row that is not there once and equal to this NDJSON file.", rich_help_panel=panels.OUTPUT
+        ),
     ] = None,
     reading: ReadFlags,
     connection: Connection,
@@ -272,7 +340,9 @@ def verify_file(
             empty=empty.value,
         )
 
-    compare(files, job, findings, connection, as_json=reading.json, unexpected="unexpected" if strict else None)
+    compare(
+        context, files, job, findings, connection, as_json=reading.json, unexpected="unexpected" if strict else None
+    )
 
 
 @expanded

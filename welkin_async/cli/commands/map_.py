@@ -11,6 +11,7 @@ from typing import Annotated
 import attrs
 import typer
 
+from welkin_async.cli.options import panels
 from welkin_async.cli.options.connection import Connection
 from welkin_async.cli.options.groups import expanded
 from welkin_async.cli.runtime import Interrupt, finish
@@ -24,15 +25,28 @@ def map_file(
     *,
     file: Annotated[Path, typer.Argument(help="The file.", dir_okay=False)],
     cdt: Annotated[str, typer.Option(help="The custom data type whose fields its columns could become.")],
-    toml: Annotated[Path | None, typer.Option(help="Write the proposal to this file, for --mapping.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook.", show_default="its only one")] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding.", show_default="found out, else utf-8")] = (
-        None
-    ),
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the cells of a CSV file; 'tab' for a tab.", show_default="found out")
+    toml: Annotated[
+        Path | None, typer.Option(help="Write the proposal to this file, for --mapping.", rich_help_panel=panels.OUTPUT)
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the proposal as JSON.")] = False,
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="The sheet of a workbook.", show_default="its only one", rich_help_panel=panels.READING),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="The file's encoding.", show_default="found out, else utf-8", rich_help_panel=panels.READING),
+    ] = (None),
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            help="Between the cells of a CSV file; 'tab' for a tab.",
+            show_default="found out",
+            rich_help_panel=panels.READING,
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the proposal as JSON.", rich_help_panel=panels.OUTPUT)
+    ] = False,
     connection: Connection,
 ) -> None:
     """Propose which columns of a file become which fields, by their names, and print the command that says so.

@@ -14,7 +14,7 @@ import typer
 
 from welkin_async.bulk import ChunkReport
 from welkin_async.cli.options.connection import Connection
-from welkin_async.cli.options.resume_command import resume_command
+from welkin_async.cli.options.resume_command import command_shown, resume_command
 from welkin_async.cli.options.row_options import RunFlags
 from welkin_async.cli.progress import progress_shown, say
 from welkin_async.cli.runtime import Interrupt, finish
@@ -23,6 +23,7 @@ from welkin_async.errors import WelkinError
 from welkin_async.files import WorkersFailedError
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.report.text import whole
 from welkin_async.integrations.ray import RayImport, joined
 
@@ -57,8 +58,12 @@ class _Counts:
         """How many rows of chunks that are done."""
         return self.report.rows
 
-    def line(self) -> str:
-        """Say in one line how far it is."""
+    def line(self, width: int | None = None) -> str:
+        """Say in one line how far it is.
+
+        Args:
+            width: How many columns there are; the line is short in any case.
+        """
         if self.total is None:
             return "dividing the file into chunks"
         chunks = f"{self.report.chunks} chunks done"
@@ -93,7 +98,7 @@ def carry_out_in_processes(
         Exit: always, with the exit code.
         CommandError: options do not go together.
     """
-    resume = resume_command(context)
+    resume, shown = resume_command(context), command_shown(context)
 
     async def main(interrupt: Interrupt) -> int:
         """Import, and say what came of it."""
@@ -107,28 +112,30 @@ def carry_out_in_processes(
         async with contextlib.AsyncExitStack() as held:
             if ray is None:
                 welkin = await held.enter_async_context(connection.session())
+                origin = RunOrigin.of(welkin.settings, shown)
                 counts.running = running = ProcessPool(
                     jobs[0],
                     welkin,
-                    shared=connection.shared,
+                    shared=connection.resolve().shared,
                     processes=processes,
                     stop=interrupt.stop,
                     on_progress=counts.take,
                 )
             else:
                 settings = connection.session().settings
+                origin = RunOrigin.of(settings, shown)
                 held.enter_context(joined(ray))
                 counts.running = running = RayImport(
                     jobs,
                     settings=settings,
-                    shared=connection.shared,
+                    shared=connection.resolve().shared,
                     workers=processes,
                     stop=interrupt.stop,
                     on_progress=counts.take,
                 )
             async with progress_shown(counts):
                 report, error = await _run(running)
-        _print(report, error, resume, stopped=bool(interrupt.signal), as_json=flags.json)
+        _print(report, error, resume, origin, stopped=bool(interrupt.signal), as_json=flags.json)
         if interrupt.signal:
             return interrupt.exit_code
         return 0 if report.complete else 1
@@ -172,14 +179,18 @@ async def _run(running: ProcessPool | RayImport) -> tuple[ChunkReport, WelkinErr
         return running.report, None
 
 
-def _print(report: ChunkReport, error: WelkinError | None, resume: str, *, stopped: bool, as_json: bool) -> None:
+def _print(
+    report: ChunkReport, error: WelkinError | None, resume: str, origin: RunOrigin, *, stopped: bool, as_json: bool
+) -> None:
     if as_json:
-        told = report.to_dict() | {"error": None if error is None else str(error)}
+        told = {"run": origin.to_dict()} | report.to_dict() | {"error": None if error is None else str(error)}
         told["resume"] = resume if stopped or error is not None else None
         sys.stdout.write(f"{json.dumps(told, indent=2)}\n")
     else:
         counts = [f"{whole(getattr(report, name))} {word}" for name, word in _COUNTS if getattr(report, name)]
-        sys.stdout.write(f"{whole(report.rows)} rows in {report.chunks} chunks: {', '.join(counts) or 'none'}\n")
+        sys.stdout.write(
+            f"{origin}\n{whole(report.rows)} rows in {report.chunks} chunks: {', '.join(counts) or 'none'}\n"
+        )
     if error is not None:
         say(f"welkin-async: {error}")
     if stopped or error is not None:

@@ -31,10 +31,15 @@ def expanded(function: Callable[..., None]) -> Callable[..., None]:
             parameters += _parameters(groups[name])
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]))
-    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__name__, command.__doc__ = function.__name__, _unwrapped(inspect.getdoc(function) or "")
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
+
+
+def _unwrapped(text: str) -> str:
+    """Return a docstring with each paragraph on one line: a help page breaks lines where its terminal ends."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _parameters(kind: type[Any]) -> list[inspect.Parameter]:

@@ -1,4 +1,4 @@
-"""Resume command: the command line that goes on where a run stopped."""
+"""Resume command: the command line that goes on where a run stopped; and the command line that a report shows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Any
 import typer
 
 _ANEW = frozenset({"retry", "restart", "dry_run", "check_patients"})
+# Options whose text a report may show: names of columns, fields and connections. Of any other the text may be a path,
+# a value of a row, a patient's key or a URL with a password, and a report is sent around.
+_SHOWN = frozenset({
+    *("cdt", "patient_column", "record_column", "key_column", "key_space", "map", "ignore", "timezone"),
+    *("max_failures", "sheet", "encoding", "delimiter", "resource", "tenant", "instance", "profile"),
+})  # fmt: skip
+_WITHHELD = "..."
 
 
 def resume_command(context: typer.Context) -> str:
@@ -24,6 +31,27 @@ def resume_command(context: typer.Context) -> str:
         if name in _ANEW or not _given(context, name):
             continue
         words += _words(parameter, value)
+    return shlex.join(words)
+
+
+def command_shown(context: typer.Context) -> str:
+    """Return the command as a report may show it: without the names of files, and without values of rows.
+
+    Args:
+        context: Of the command that runs.
+    """
+    words = ["welkin-async", context.info_name or "import"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if not _given(context, name):
+            continue
+        value = context.params.get(name)
+        if parameter.param_type_name == "argument":
+            words.append("FILE")
+        elif name in _SHOWN or isinstance(value, bool | int | float | Enum):
+            words += _words(parameter, value)
+        else:
+            words += [parameter.opts[0], _WITHHELD]
     return shlex.join(words)
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import attrs
 import typer
 
+from welkin_async.cli.options import panels
+from welkin_async.cli.options.field_options import FieldFlags, PatientFlags
 from welkin_async.cli.wording import CommandError, as_options
-from welkin_async.files.errors import FileError
-from welkin_async.files.mapping.mapping_file import parse_zone, read_mapping
-from welkin_async.files.mapping.patient_map import read_patient_map
-from welkin_async.files.options import ColumnMap, Field, FileSettings, PatientColumn, parse_field, parse_stripped
+from welkin_async.files.options import FileSettings
 from welkin_async.files.readers.file_format import ending_of_rows, stem_of
-from welkin_async.resources.patients import PatientKeyType
 
 Files = Annotated[
     list[Path],
@@ -27,15 +23,6 @@ Files = Annotated[
         "be compressed as .gz or .zst. - is standard input.",
     ),
 ]
-
-
-class PatientType(StrEnum):
-    """What a patient is named by."""
-
-    ID = "ID"
-    EGUID = "EGUID"
-    EID = "EID"
-    MRN = "MRN"
 
 
 class Malformed(StrEnum):
@@ -58,154 +45,44 @@ class OrderedBy(StrEnum):
     PATIENT = "patient"
 
 
-class Check(StrEnum):
-    """What is done about rows that do not fit the definition."""
-
-    STRICT = "strict"
-    WARN = "warn"
-    OFF = "off"
-
-
-@attrs.frozen(kw_only=True)
-class PatientFlags:
-    """How rows name their patients."""
-
-    patient_column: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN[:strip(PREFIX)]",
-            help="The column that names the patient, or a path such as subject.reference; strip(Patient/) takes away "
-            "what stands before each.",
-        ),
-    ]
-    patient_type: Annotated[PatientType, typer.Option(help="What that column holds.")] = PatientType.ID
-    check_patients: Annotated[bool, typer.Option("--check-patients", help="Look patients up in a dry run, too.")] = (
-        False
-    )
-
-    patient_map: Annotated[
-        Path | None,
-        typer.Option(help="A file with the key of each patient that rows have a reference to: reference, then key."),
-    ] = None
-    patient_map_reference: Annotated[
-        str | None, typer.Option(help="The column or path of the reference in it.", show_default="its first column")
-    ] = None
-    patient_map_key: Annotated[
-        str | None, typer.Option(help="The column or path of the key in it.", show_default="its second column")
-    ] = None
-
-    @cached_property
-    def column(self) -> PatientColumn:
-        """The column, with the patient map read, once for however many files.
-
-        Raises:
-            CommandError: options do not go together.
-            FileError: the patient map cannot be read.
-        """
-        column, strip = parse_stripped(self.patient_column)
-        kind: PatientKeyType = self.patient_type.value
-        if self.patient_map is None:
-            if self.patient_map_reference is not None or self.patient_map_key is not None:
-                raise CommandError("--patient-map-reference and --patient-map-key go with --patient-map")
-            return PatientColumn(column, kind, strip)
-        reference, key = self.patient_map_reference, self.patient_map_key
-        found = read_patient_map(self.patient_map, reference=reference, key=key, strip=strip)
-        return PatientColumn(column, kind, strip, found)
-
-
-@attrs.frozen(kw_only=True)
-class FieldFlags:
-    """Which columns become which fields."""
-
-    map: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN=field[:type[(format)]]",
-            help="Send this column as this field; text, integer, number, boolean, date or datetime, such as "
-            "date(%d/%m/%Y), boolean(ja/nein) or number(1.234,56). May be repeated; columns not named are then not "
-            "sent. Of a JSON or Parquet file also a path, or a JMESPath expression.",
-        ),
-    ] = None
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file with these options: columns, set, null, ignore, timezone.")
-    ] = None
-    set: Annotated[
-        list[str] | None,
-        typer.Option(metavar="field=value", help="Send this field with each row. May be repeated."),
-    ] = None
-    null: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WORD", help="A word that stands for an empty cell, such as NULL. May be repeated."),
-    ] = None
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Leave out this column where every column is sent. May be repeated."),
-    ] = None
-    timezone: Annotated[
-        str | None, typer.Option(help="The zone of datetimes without an offset, which are refused otherwise.")
-    ] = None
-    check: Annotated[
-        Check, typer.Option(help="Rows that the definition does not allow: refuse, send and warn, or don't look.")
-    ] = Check.STRICT
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What they come to as settings; the command's own go before those of the mapping file.
-
-        Raises:
-            CommandError: an option has another form.
-            FileError: the mapping file has.
-        """
-        written: dict[str, Any] = {} if self.mapping is None else {**read_mapping(self.mapping)}
-        columns: dict[str, Field] = dict(map(parse_map, self.map or ()))
-        constants = dict(map(_constant, self.set or ()))
-        zone = written.get("zone") if self.timezone is None else _zone(self.timezone)
-        mapping = {**written.get("mapping", {}), **columns}
-        return {
-            "mapping": tuple(ColumnMap(column, field) for column, field in mapping.items()),
-            "constants": {**written.get("constants", {}), **constants},
-            "nulls": (*written.get("nulls", ()), *(self.null or ())),
-            "ignore": (*written.get("ignore", ()), *(self.ignore or ())),
-            "zone": zone,
-            "check": self.check.value,
-        }
-
-
-def _constant(text: str) -> tuple[str, str]:
-    field, equals, value = text.partition("=")
-    if not equals or not field or not value.strip():
-        raise CommandError("--set takes field=value")
-    return field, value
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return parse_zone(name)
-    except FileError:
-        raise CommandError("--timezone takes an IANA name, such as America/New_York") from None
-
-
 @attrs.frozen(kw_only=True)
 class KeyFlags:
     """How rows are created exactly once."""
 
     key_column: Annotated[
-        str | None, typer.Option(help="The column that holds keys; made from the file and the row otherwise.")
+        str | None,
+        typer.Option(
+            help="The column that holds keys; made from the file and the row otherwise.", rich_help_panel=panels.KEYS
+        ),
     ] = None
     settle: Annotated[
-        float, typer.Option(min=0.0, help="Seconds a record must not be found before its row is sent again.")
+        float,
+        typer.Option(
+            min=0.0,
+            help="Seconds a record must not be found before its row is sent again.",
+            rich_help_panel=panels.KEYS,
+        ),
     ] = 5.0
     final_settle: Annotated[
-        float, typer.Option(min=0.0, help="Seconds after the last doubtful row before doubles are looked for.")
+        float,
+        typer.Option(
+            min=0.0,
+            help="Seconds after the last doubtful row before doubles are looked for.",
+            rich_help_panel=panels.KEYS,
+        ),
     ] = 60.0
     existing: Annotated[
         Existing,
         typer.Option(
-            help="Rows that may be there already: look for each before it is sent, or trust that none is there."
+            help="Rows that may be there already: look for each before it is sent, or trust that none is there.",
+            rich_help_panel=panels.KEYS,
         ),
     ] = Existing.CHECK
     max_lookups: Annotated[
-        float, typer.Option(min=0.0, help="List requests that a row may take; above that nothing is sent.")
+        float,
+        typer.Option(
+            min=0.0, help="List requests that a row may take; above that nothing is sent.", rich_help_panel=panels.KEYS
+        ),
     ] = 5.0
 
 
@@ -213,20 +90,40 @@ class KeyFlags:
 class ReadFlags:
     """How a file is read that is only compared."""
 
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 32
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.", rich_help_panel=panels.RUN)] = 32
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=panels.OUTPUT)] = (
+        False
+    )
     malformed: Annotated[
-        Malformed, typer.Option(help="Malformed quotes of a CSV file: stop, or refuse every line that may be no row.")
+        Malformed,
+        typer.Option(
+            help="Malformed quotes of a CSV file: stop, or refuse every line that may be no row.",
+            rich_help_panel=panels.READING,
+        ),
     ] = Malformed.STOP
     ignore_case: Annotated[
-        bool, typer.Option("--ignore-case", help="Take columns and fields whose names differ in case alone.")
+        bool,
+        typer.Option(
+            "--ignore-case",
+            help="Take columns and fields whose names differ in case alone.",
+            rich_help_panel=panels.READING,
+        ),
     ] = False
-    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook.", show_default="its only one")] = None
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding.", show_default="found out, else utf-8")] = (
-        None
-    )
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="The sheet of a workbook.", show_default="its only one", rich_help_panel=panels.READING),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="The file's encoding.", show_default="found out, else utf-8", rich_help_panel=panels.READING),
+    ] = None
     delimiter: Annotated[
-        str | None, typer.Option(help="Between the cells of a CSV file; 'tab' for a tab.", show_default="found out")
+        str | None,
+        typer.Option(
+            help="Between the cells of a CSV file; 'tab' for a tab.",
+            show_default="found out",
+            rich_help_panel=panels.READING,
+        ),
     ] = None
 
     def settings(self, file: Path, fields: FieldFlags) -> FileSettings:
@@ -256,70 +153,128 @@ class ReadFlags:
 class RunFlags:
     """How a file is worked through, and where rows go."""
 
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the whole file and send nothing.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the whole file and send nothing.", rich_help_panel=panels.RUN)
+    ] = False
     journal: Annotated[
         Path | None,
         typer.Option(
             help="Keeps track, so that the same command goes on after any kind of end.",
             show_default="beside the file, ending in .journal",
+            rich_help_panel=panels.RUN,
         ),
     ] = None
-    no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep no journal.")] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier run ended; what happens anyway.")] = (
+    no_journal: Annotated[bool, typer.Option("--no-journal", help="Keep no journal.", rich_help_panel=panels.RUN)] = (
         False
     )
-    retry: Annotated[bool, typer.Option("--retry", help="Go on, and try rows again that were not done.")] = False
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where an earlier run ended; what happens anyway.", rich_help_panel=panels.RUN
+        ),
+    ] = False
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Go on, and try rows again that were not done.", rich_help_panel=panels.RUN)
+    ] = False
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Forget what the journal says of earlier runs, and take up every row anew."),
+        typer.Option(
+            "--restart",
+            help="Forget what the journal says of earlier runs, and take up every row anew.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = False
     max_failures: Annotated[
-        str | None, typer.Option(metavar="N|N%", help="Stop when more rows than that, or a larger share, failed.")
+        str | None,
+        typer.Option(
+            metavar="N|N%", help="Stop when more rows than that, or a larger share, failed.", rich_help_panel=panels.RUN
+        ),
     ] = None
     ordered_by: Annotated[
         OrderedBy | None,
-        typer.Option(help="Send one row of a patient at a time, in the order of the file.", show_default="in no order"),
+        typer.Option(
+            help="Send one row of a patient at a time, in the order of the file.",
+            show_default="in no order",
+            rich_help_panel=panels.RUN,
+        ),
     ] = None
     row_patience: Annotated[
         float,
-        typer.Option(min=0, help="Seconds for which a row may be refused, while others pass, before it is given up."),
+        typer.Option(
+            min=0,
+            help="Seconds for which a row may be refused, while others pass, before it is given up.",
+            rich_help_panel=panels.RUN,
+        ),
     ] = 300.0
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 32
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.", rich_help_panel=panels.RUN)] = 32
     rejects: Annotated[
         Path | None,
         typer.Option(
             help="Where rows go that are not done; what must be looked into goes beside it, as .review.",
             show_default="FILE.rejects.csv",
+            rich_help_panel=panels.OUTPUT,
         ),
     ] = None
     csv_safe: Annotated[
         bool,
-        typer.Option("--csv-safe", help="Write rejects so that a spreadsheet takes no cell for a formula."),
+        typer.Option(
+            "--csv-safe",
+            help="Write rejects so that a spreadsheet takes no cell for a formula.",
+            rich_help_panel=panels.OUTPUT,
+        ),
     ] = False
-    results: Annotated[Path | None, typer.Option(help="Write every row and what became of it to this NDJSON file.")] = (
-        None
-    )
-    report: Annotated[
-        Path | None, typer.Option(help="Write a page with throughput and latency over time to this HTML file.")
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Write every row and what became of it to this NDJSON file.", rich_help_panel=panels.OUTPUT),
     ] = None
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page with throughput and latency over time to this HTML file.", rich_help_panel=panels.OUTPUT
+        ),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.", rich_help_panel=panels.OUTPUT)] = (
+        False
+    )
     malformed: Annotated[
         Malformed,
-        typer.Option(help="Malformed quotes of a CSV file: send nothing, or refuse every line that may be no row."),
+        typer.Option(
+            help="Malformed quotes of a CSV file: send nothing, or refuse every line that may be no row.",
+            rich_help_panel=panels.READING,
+        ),
     ] = Malformed.STOP
     ignore_case: Annotated[
-        bool, typer.Option("--ignore-case", help="Take columns and fields whose names differ in case alone.")
+        bool,
+        typer.Option(
+            "--ignore-case",
+            help="Take columns and fields whose names differ in case alone.",
+            rich_help_panel=panels.READING,
+        ),
     ] = False
-    skip: Annotated[int, typer.Option(min=0, help="Leave out so many rows at the beginning.")] = 0
-    limit: Annotated[int | None, typer.Option(min=0, help="Work through so many rows at most.", show_default="all")] = (
-        None
-    )
-    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook.", show_default="its only one")] = None
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding.", show_default="found out, else utf-8")] = (
-        None
-    )
+    skip: Annotated[
+        int, typer.Option(min=0, help="Leave out so many rows at the beginning.", rich_help_panel=panels.READING)
+    ] = 0
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Work through so many rows at most.", show_default="all", rich_help_panel=panels.READING
+        ),
+    ] = None
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="The sheet of a workbook.", show_default="its only one", rich_help_panel=panels.READING),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="The file's encoding.", show_default="found out, else utf-8", rich_help_panel=panels.READING),
+    ] = None
     delimiter: Annotated[
-        str | None, typer.Option(help="Between the cells of a CSV file; 'tab' for a tab.", show_default="found out")
+        str | None,
+        typer.Option(
+            help="Between the cells of a CSV file; 'tab' for a tab.",
+            show_default="found out",
+            rich_help_panel=panels.READING,
+        ),
     ] = None
 
     def check_several(self) -> None:
@@ -395,22 +350,6 @@ class RunFlags:
             check_patients=check_patients,
             wording=as_options,
         )
-
-
-def parse_map(text: str) -> ColumnMap:
-    """Read a ``--map`` option.
-
-    Args:
-        text: ``COLUMN=field`` or ``COLUMN=field:type``.
-
-    Raises:
-        CommandError: it has another form.
-        FileError: the field has.
-    """
-    column, equals, field = text.rpartition("=")
-    if not equals or not column or not field:
-        raise CommandError("--map takes COLUMN=field or COLUMN=field:type")
-    return ColumnMap(column, parse_field(column, field))
 
 
 def _most_failures(text: str | None) -> float | None:

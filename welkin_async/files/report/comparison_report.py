@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.report.text import aligned, whole
 
 _COUNTS = ("rows", "present", "altered", "missing", "doubled", "refused", "edited", "unexpected", "unlisted")
@@ -35,6 +36,7 @@ class ComparisonReport:
         findings: The file of findings, None where none was asked for.
         stopped: Whether it was asked to stop.
         notes: What else is to be known, a sentence for each.
+        origin: When it was begun, against which instance and by which command; None before it was.
     """
 
     title: str
@@ -55,6 +57,7 @@ class ComparisonReport:
     findings: Path | None = None
     stopped: bool = False
     notes: tuple[str, ...] = ()
+    origin: RunOrigin | None = None
 
     @property
     def all_present(self) -> bool:
@@ -69,6 +72,7 @@ class ComparisonReport:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values for JSON; paths as text."""
         return {
+            "run": None if self.origin is None else self.origin.to_dict(),
             "file_sha256": self.file_sha256,
             **self.counts,
             "all_present": self.all_present,
@@ -102,4 +106,5 @@ class ComparisonReport:
             ("look-ups", whole(self.lookups), f"of {whole(self.patients)} patients"),
             ("seconds", f"{self.seconds:,.2f}", ""),
         ]
-        return f"{self.title}: {self.file}: nothing was written\n\n{aligned(lines)}"
+        origin = "" if self.origin is None else f"\n{self.origin}"
+        return f"{self.title}: {self.file}: nothing was written{origin}\n\n{aligned(lines)}"

@@ -14,6 +14,7 @@ from welkin_async.files.job_kind import JobKind
 from welkin_async.files.report.absent_counts import AbsentCounts
 from welkin_async.files.report.html_page import page
 from welkin_async.files.report.lookup_cost import LookupCost
+from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.report.text import aligned, size, whole
 from welkin_async.files.report.time_series import TimeSeries
 
@@ -95,6 +96,7 @@ class FileReport:
         refused_lines: The first lines that a dry run found bad, and why.
         export: The figures of an export, None for any other run.
         resource: The kind of records that were exported; None for those of a CDT, and for any other run.
+        origin: When the run began, against which instance, by which version and command; None before it began.
     """
 
     kind: JobKind
@@ -150,6 +152,7 @@ class FileReport:
     refused_lines: tuple[tuple[int, str], ...] = ()
     export: ExportReport | None = None
     resource: str | None = None
+    origin: RunOrigin | None = None
 
     @property
     def complete(self) -> bool:
@@ -194,9 +197,11 @@ class FileReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values for JSON; paths as text."""
+        run = {"run": None if self.origin is None else self.origin.to_dict()}
         ends = {"error": self.error, "resume": None if self.resume is None else str(self.resume)}
         if self.dry_run:
             return {
+                **run,
                 "dry_run": True,
                 "rows": self.rows,
                 "good": self.done,
@@ -215,8 +220,9 @@ class FileReport:
             figures = attrs.asdict(self.export)
             is_whole = self.outcome == "complete"
             what = {"resource": self.resource, "file": self.file, "complete": is_whole, "outcome": self.outcome}
-            return {"cdt": self.cdt, **what, **figures, **self.requests, **ends}
+            return {**run, "cdt": self.cdt, **what, **figures, **self.requests, **ends}
         return {
+            **run,
             "cdt": self.cdt,
             "file_sha256": self.file_sha256,
             "outcome": self.outcome,
@@ -253,7 +259,7 @@ class FileReport:
             return self._export_text(self.export)
         if self.dry_run:
             return self._dry_text()
-        text = f"{self.title}: {self.file}\n\n{aligned([*self._row_lines(), *self._request_lines()])}"
+        text = f"{self.title}: {self.file}{self._begun()}\n\n{aligned([*self._row_lines(), *self._request_lines()])}"
         common = list(self.reasons.items())[:_MOST_REASONS]
         if common:
             text += f"\n\nnot {self.kind.done} because\n" + _counted(common)
@@ -275,6 +281,7 @@ class FileReport:
             for key in ("not_answered_for_good", "others_not_answered_for_good")
         )
         tables = {
+            "Run": [] if self.origin is None else self.origin.lines(),
             "Rows": self._row_lines(remarks=False),
             "Requests": self._request_lines(),
             f"{request.capitalize()}s not answered for good": causes,
@@ -284,6 +291,10 @@ class FileReport:
             ],
         }
         return page(self.title, f"File {self.file_sha256[:16]}", tables, series.finished(), request)
+
+    def _begun(self) -> str:
+        """Return the line below the title."""
+        return "" if self.origin is None else f"\n{self.origin}"
 
     def _row_lines(self, *, remarks: bool = True) -> _Lines:
         done = self.kind.done
@@ -355,7 +366,7 @@ class FileReport:
         if self.blank:
             lines.append(("blank", whole(self.blank), "left out"))
         unasked = "; patients were not looked up" if self.patients_checked is False else ""
-        text = f"{self.title}: {self.file}: checked, nothing was sent{unasked}\n\n{aligned(lines)}"
+        text = f"{self.title}: {self.file}: checked, nothing was sent{unasked}{self._begun()}\n\n{aligned(lines)}"
         if shown:
             text += "\n\n" + "\n".join(f"line {line}: {reason}" for line, reason in shown)
         if self.lookup_cost is not None:
@@ -374,7 +385,7 @@ class FileReport:
                 ("seconds", f"{export.seconds:,.2f}", ""),
             ]
         lines += [(name, whole(counts[name]), "") for name in ("requests", "throttled", "429s")]
-        return f"{self.title}\n\n{aligned(lines)}"
+        return f"{self.title}{self._begun()}\n\n{aligned(lines)}"
 
 
 def _counted(reasons: list[tuple[str, int]]) -> str:

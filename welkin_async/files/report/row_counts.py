@@ -13,7 +13,7 @@ import attrs
 from welkin_async.bulk import Progress
 from welkin_async.files.job_kind import CREATE_RECORDS, JobKind
 from welkin_async.files.options import FileProgress
-from welkin_async.files.report.text import duration, whole
+from welkin_async.files.report.text import Part, duration, fitted, whole
 from welkin_async.http.auth.tokens import TokenCache
 from welkin_async.http.stats import SessionStats
 
@@ -170,30 +170,31 @@ class RowCounts:
             "reasons": dict(self.reasons.most_common()),
         }
 
-    def line(self) -> str:
-        """Say in one line how far it is, what the server allows, and what is waited for."""
+    def line(self, width: int | None = None) -> str:
+        """Say in one line how far it is, what the server allows, and what is waited for.
+
+        Args:
+            width: How many columns there are: rows, rate and the time that is left stand in every line, what matters
+                least is left out first. None for no bound.
+        """
         rows, rate = self.rows, self.rate
-        parts = [
-            f"{whole(rows)}/{whole(max(rows, self.total))} rows" if self.total is not None else f"{whole(rows)} rows"
-        ]
-        parts.append(f"{whole(round(rate))}/s")
-        parts.append(f"{self.kind.done} {whole(self.done)}")
-        if self.updated:
-            parts.append(f"updated {whole(self.updated)}")
-        if self.unchanged:
-            parts.append(f"unchanged {whole(self.unchanged)}")
-        parts.append(f"failed {whole(self.rejected + self.failed)}")
-        if self.unknown or self.conflict:
-            parts.append(f"unknown {whole(self.unknown + self.conflict)}")
-        parts.append(f"retried {whole(self.retried)}")
+        of = "" if self.total is None else f"/{whole(max(rows, self.total))}"
+        parts = [Part(0, f"{whole(rows)}{of} rows"), Part(0, f"{whole(round(rate))}/s")]
+        if self.total is not None and rate > 0:
+            parts.append(Part(0, f"{duration(max(0, self.total - rows) / rate)} left"))
+        failed, unsure = self.rejected + self.failed, self.unknown + self.conflict
+        parts.append(Part(2, f"{self.kind.done} {whole(self.done)}"))
+        parts += [Part(3, f"updated {whole(self.updated)}")] if self.updated else []
+        parts += [Part(3, f"unchanged {whole(self.unchanged)}")] if self.unchanged else []
+        parts.append(Part(1 if failed else 5, f"failed {whole(failed)}"))
+        parts += [Part(1, f"unknown {whole(unsure)}")] if unsure else []
+        parts.append(Part(4 if self.retried else 5, f"retried {whole(self.retried)}"))
         parts += server_limits(None if self.stats is None else self.stats(), self.tokens)
         parts += _waits(self.progress)
-        if self.total is not None and rate > 0:
-            parts.append(f"{duration(max(0, self.total - rows) / rate)} left")
-        return "  ".join(parts)
+        return fitted(parts, width)
 
 
-def server_limits(stats: SessionStats | None, tokens: TokenCache | None) -> list[str]:
+def server_limits(stats: SessionStats | None, tokens: TokenCache | None) -> list[Part]:
     """Return what the server allows, in the words of a progress line.
 
     Args:
@@ -202,29 +203,30 @@ def server_limits(stats: SessionStats | None, tokens: TokenCache | None) -> list
     """
     if stats is None:
         return []
-    parts = [f"{stats.in_flight:,} of {stats.slots:,} out"]
+    parts = [Part(4, f"{stats.in_flight:,} of {stats.slots:,} in flight")]
     if stats.pace is not None:
-        parts.append(f"at most {stats.pace:,.0f}/s")
+        parts.append(Part(3, f"at most {stats.pace:,.0f}/s"))
     if stats.share_refused:
-        parts.append(f"{100 * stats.share_refused:.0f} % refused")
+        parts.append(Part(3, f"{100 * stats.share_refused:.0f} % refused"))
     if stats.paused_for > 0:
-        parts.append(f"paused {math.ceil(stats.paused_for)} s")
-    elif not stats.in_flight and tokens is not None and tokens.current() is None:
-        parts.append("waiting for a token")
+        parts.append(Part(1, f"paused for {math.ceil(stats.paused_for)} s"))
+    elif not stats.in_flight and tokens is not None and tokens.waiting:
+        parts.append(Part(1, "waiting for a token"))
     return parts
 
 
-def _waits(progress: Progress | None) -> list[str]:
+def _waits(progress: Progress | None) -> list[Part]:
     """Say what holds rows back, or the end."""
     if progress is None:
         return []
     parts = []
     if progress.down_for is not None:
-        parts.append(f"server down for {math.ceil(progress.down_for)} s")
+        parts.append(Part(1, f"server down for {math.ceil(progress.down_for)} s"))
     if progress.set_aside:
-        parts.append(f"{whole(progress.set_aside)} set aside ({', '.join(sorted(progress.reasons))})")
+        reasons = ", ".join(sorted(progress.reasons))
+        parts.append(Part(1, f"{whole(progress.set_aside)} to be sent again ({reasons})"))
     if progress.parked:
-        parts.append(f"{whole(progress.parked)} looked for")
+        parts.append(Part(1, f"{whole(progress.parked)} being looked up"))
     if progress.sweep_in is not None:
-        parts.append(f"last look in {math.ceil(progress.sweep_in)} s")
+        parts.append(Part(1, f"check for duplicates in {math.ceil(progress.sweep_in)} s"))
     return parts

@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """Part of a progress line.
+
+    Attributes:
+        rank: What it matters: 0 always stands there; of the others the highest goes first where the line is too long.
+        text: What it says.
+    """
+
+    rank: int
+    text: str
+
+
+def fitted(parts: Sequence[Part], width: int | None) -> str:
+    """Put a progress line together, and leave out what matters least where it is too long.
+
+    Args:
+        parts: In the order in which they are shown.
+        width: How many columns there are; None for no bound.
+    """
+    kept = list(parts)
+    while width is not None and len("  ".join(part.text for part in kept)) > width:
+        least = max(range(len(kept)), key=lambda place: (kept[place].rank, place), default=None)
+        if least is None or not kept[least].rank:
+            break
+        del kept[least]
+    return "  ".join(part.text for part in kept)
 
 
 def whole(number: int) -> str:

@@ -23,6 +23,7 @@ from welkin_async.files.jobs.open_file import OpenedFile, open_file
 from welkin_async.files.readers.row import FileRow
 from welkin_async.files.report.comparison_report import ComparisonReport
 from welkin_async.files.report.lookup_cost import LookupCost
+from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.run.findings_file import FindingsFile
 from welkin_async.files.run.lookup_estimate import estimate_lookups
 from welkin_async.files.run.row_feed import RowFeed
@@ -103,6 +104,7 @@ class ComparisonRun:
             WelkinError: what rows are checked against could not be read.
         """
         began = time.monotonic()
+        self.report.origin = RunOrigin.of(welkin.settings, self._job.settings.command)
         opened = await open_file(self._job.settings)
         self.report.file_sha256 = opened.digest
         try:

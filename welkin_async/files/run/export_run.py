@@ -22,7 +22,8 @@ from welkin_async.files.readers.row import RowError
 from welkin_async.files.report.file_report import FileReport
 from welkin_async.files.report.request_metrics import RequestMetrics
 from welkin_async.files.report.row_counts import server_limits
-from welkin_async.files.report.text import size, whole
+from welkin_async.files.report.run_origin import RunOrigin
+from welkin_async.files.report.text import Part, fitted, size, whole
 from welkin_async.files.run.stopping import until_stopped
 from welkin_async.resources.patients import PatientKeyType
 from welkin_async.session import Welkin
@@ -47,6 +48,7 @@ class ExportSettings:
     concurrency: int = 8
     restart: bool = False
     flat: bool = False
+    command: str = ""  # for the report: the command line, without what identifies a person
 
     @property
     def format(self) -> _Format:
@@ -108,6 +110,7 @@ class ExportRun:
         self._on_progress = on_progress
         self._metrics = RequestMetrics(READ_RECORDS)
         self._welkin: Welkin | None = None
+        self._origin: RunOrigin | None = None
         self._first: ExportReport | None = None
         self._last: ExportReport | None = None
         self._whole = False
@@ -132,7 +135,7 @@ class ExportRun:
             FileError: an option does not fit the instance, or the file another export.
             WelkinError: an option does not fit, or the credentials were refused before anything was read.
         """
-        self._welkin = welkin
+        self._welkin, self._origin = welkin, RunOrigin.of(welkin.settings, self._settings.command)
         await asyncio.to_thread(self._settings.check)
         try:
             with self._metrics.counting(welkin.transport):
@@ -202,19 +205,23 @@ class ExportRun:
         """Records so far."""
         return 0 if self._last is None else self._last.records
 
-    def line(self) -> str:
-        """Say in one line how far it is, and what the server allows."""
-        parts = [f"{whole(self.rows)} records"]
+    def line(self, width: int | None = None) -> str:
+        """Say in one line how far it is, and what the server allows.
+
+        Args:
+            width: How many columns there are; what matters least is left out first. None for no bound.
+        """
+        parts = [Part(0, f"{whole(self.rows)} records")]
         first, last = self._first, self._last
         if first is not None and last is not None:
             seconds = last.seconds - first.seconds
             if seconds > 0:
-                parts.append(f"{whole(round((last.records - first.records) / seconds))}/s")
-            parts += [f"{whole(last.pages)} pages", size(last.bytes)]
+                parts.append(Part(0, f"{whole(round((last.records - first.records) / seconds))}/s"))
+            parts += [Part(2, f"{whole(last.pages)} pages"), Part(2, size(last.bytes))]
         if self._welkin is not None:
             transport = self._welkin.transport
             parts += server_limits(transport.stats, transport.tokens)
-        return "  ".join(parts)
+        return fitted(parts, width)
 
     @property
     def report(self) -> FileReport:
@@ -236,4 +243,5 @@ class ExportRun:
             resume=settings.resume if not self._whole and settings.resume.exists() else None,
             export=last,
             resource=settings.resource,
+            origin=self._origin,
         )

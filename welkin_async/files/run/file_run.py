@@ -33,6 +33,7 @@ from welkin_async.files.report.file_report import FileReport
 from welkin_async.files.report.lookup_cost import LookupCost
 from welkin_async.files.report.request_metrics import RequestMetrics
 from welkin_async.files.report.row_counts import RowCounts
+from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.report.text import whole
 from welkin_async.files.run.absent_deletion import AbsentDeletion
 from welkin_async.files.run.duplicates import record_duplicates
@@ -99,6 +100,7 @@ class FileRun:
         self._patients: PatientLookup | None = None
         self._stream: _Stream | None = None
         self._html: Path | None = None
+        self._origin: RunOrigin | None = None
 
     async def run(self, welkin: Welkin) -> FileReport:
         """Work through the file.
@@ -113,6 +115,7 @@ class FileRun:
             FileError: an option does not fit the file or the instance; nothing was sent.
             WelkinError: what rows are checked against could not be read; nothing was sent.
         """
+        self._origin = RunOrigin.of(welkin.settings, self._settings.command)
         transport = welkin.transport
         self.counts.stats, self.counts.tokens = (lambda: transport.stats), transport.tokens
         try:
@@ -364,6 +367,7 @@ class FileRun:
             dry_run=settings.dry_run,
             patients_checked=settings.check_patients if settings.dry_run and self._job.patient is not None else None,
             refused_lines=tuple(self._refused),
+            origin=self._origin,
         )
 
 

@@ -155,6 +155,7 @@ class TokenCache:
 
     Attributes:
         requests: How many tokens it has asked the server for.
+        waiting: How many calls wait for a token at this moment.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class TokenCache:
         self._own: _Flight | None = None
         self._closed = False
         self.requests = 0
+        self.waiting = 0
 
     def current(self, now: float | None = None) -> Token | None:
         """Return a token that can be used now, starting a background refresh where one is due; else None.
@@ -216,15 +218,23 @@ class TokenCache:
             flight = self._flight()
             if flight is None:
                 flight = self._start_or_raise(None)
-            if flight.loop is asyncio.get_running_loop():
-                await asyncio.wait((flight.task,))
-            else:
-                landed = asyncio.wrap_future(flight.landed)
-                await asyncio.wait((landed,), timeout=_FOREIGN_FLIGHT)
-                if not landed.done() and state.flight is flight and self.current() is None:
-                    await asyncio.wait((self._start_or_raise(flight).task,))
+            self.waiting += 1
+            try:
+                await self._wait_for(flight)
+            finally:
+                self.waiting -= 1
             if self.current() is None and state.failure is not None:
                 raise self._remembered(state.budget.wait(self._clock()))
+
+    async def _wait_for(self, flight: _Flight) -> None:
+        """Wait for the end of a flight, on whichever event loop it runs."""
+        if flight.loop is asyncio.get_running_loop():
+            await asyncio.wait((flight.task,))
+            return
+        landed = asyncio.wrap_future(flight.landed)
+        await asyncio.wait((landed,), timeout=_FOREIGN_FLIGHT)
+        if not landed.done() and self._state.flight is flight and self.current() is None:
+            await asyncio.wait((self._start_or_raise(flight).task,))
 
     def outlived(self, token: Token) -> bool:
         """Return whether a token has expired by the wall clock: the monotonic one stands while a machine sleeps."""
