@@ -25,7 +25,7 @@ PURE = [
     "tests/files/test_csv_check.py",
     "tests/files/test_fuzz.py",
 ]
-EXTRAS = ".[speed,cli,parquet,store,xlsx,postgres,redis,cryptography,otel]"
+EXTRAS = ".[speed,cli,parquet,store,xlsx,postgres,redis,cryptography,otel,keyring]"
 
 
 def group(name: str) -> list[str]:
@@ -84,7 +84,7 @@ def lowest(session: nox.Session) -> None:
     session.install(
         "-e",
         EXTRAS,
-        *floors("speed", "cli", "parquet", "store", "xlsx", "postgres", "redis", "cryptography", "otel"),
+        *floors("speed", "cli", "parquet", "store", "xlsx", "postgres", "redis", "cryptography", "otel", "keyring"),
         "numpy<2",
         *group("test"),
         *group("service"),

@@ -15,6 +15,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "command-line.md"
 
 def test_what_the_documentation_shows_can_be_done(command: Command, local: Local, folder: Path) -> None:
     pytest.importorskip("pyarrow")
+    (profiles,) = re.findall(r"^```toml\n(\[staging\]\n.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.DOTALL)
+    (folder / "welkin-async").mkdir()
+    (folder / "welkin-async" / "profiles.toml").write_text(profiles, encoding="utf-8")
     shown = re.findall(r"^```console\n(.*?)^```$", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     counts = []
     for line in "".join(shown).removeprefix("$ ").split("\n$ "):
@@ -24,10 +27,11 @@ def test_what_the_documentation_shows_can_be_done(command: Command, local: Local
             continue
         program, *arguments = shlex.split(line.replace("\\\n", ""))
         assert program == "welkin-async"
-        result = command(*arguments)
+        # Variables go before the profile, and so the local server is what is asked.
+        result = command(*arguments, XDG_CONFIG_HOME=str(folder))
         assert result.exit_code == 0, result.output
         counts.append(len(local.records()))
-    assert counts == [0, 3, 3, 3, 3, 0, 0, 0, 0, 0]
+    assert counts == [0, 0, 3, 3, 3, 3, 0, 0, 0, 0, 0]
     assert sorted(each["jsonBody"]["medication_dose"] for each in read_ndjson(folder / "old.ndjson")) == [
         *("10 mg", "200 mg", "500 mg")
     ]

@@ -43,7 +43,7 @@ def test_all_is_well_and_nothing_is_written(command: Command, local: Local) -> N
     assert set(states(found).values()) == {"ok"}
     assert {"host", "token", "instance", "formations", "clock", "may read patients", "may read cdts"} <= found.keys()
     assert found["formations"]["text"] == "2 custom data types"
-    methods = {request.method for request in local.server.stats.requests if "api_clients" not in request.path}
+    methods = {request.method for request in local.server.stats.log if "api_clients" not in request.path}
     assert methods == {"GET"}
     shown = command("doctor")
     assert shown.exit_code == 0
