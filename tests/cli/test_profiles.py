@@ -18,6 +18,7 @@ from .conftest import SECRET, Local
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the folder of settings is had from XDG_CONFIG_HOME")
 
+HERE = "http://127.0.0.1:9"
 PRINTS_SECRET = f"{sys.executable} -c 'print(\"{SECRET}\")'"
 
 
@@ -35,7 +36,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def profile(local: Local, **more: object) -> str:
     """A profile that reaches the local server, as TOML."""
     server = local.server
-    values = {"tenant": server.tenant, "instance": server.instance, "api_client": server.api_client}
+    values: dict[str, object] = {"tenant": server.tenant, "instance": server.instance, "api_client": server.api_client}
     values |= {"base_url": local.base_url, **more}
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
@@ -72,7 +73,9 @@ def test_options_go_before_variables_and_variables_before_the_profile(local: Loc
     assert (found["rate"]["value"], found["timeout"]["value"]) == (40, 7)
     result = run(
         *("doctor", "--json", "--tenant", "of-the-option", "--timeout", "9"),
-        **{"WELKIN_PROFILE": "one", "WELKIN_TENANT": "of-the-variable", "WELKIN_INSTANCE": "of-the-variable"},
+        WELKIN_PROFILE="one",
+        WELKIN_TENANT="of-the-variable",
+        WELKIN_INSTANCE="of-the-variable",
         WELKIN_SECRET_KEY=SECRET,
     )
     found = settings(result)
@@ -88,9 +91,9 @@ def test_options_go_before_variables_and_variables_before_the_profile(local: Loc
     ("arguments", "variables", "host"),
     [
         ((), {}, ("environment", "sandbox", "profile one")),
-        (("--environment", "live"), {"WELKIN_BASE_URL": "http://127.0.0.1:9"}, ("environment", "live", "--environment")),
-        ((), {"WELKIN_BASE_URL": "http://127.0.0.1:9"}, ("base_url", "http://127.0.0.1:9", "WELKIN_BASE_URL")),
-        (("--base-url", "http://127.0.0.1:9"), {"WELKIN_ENVIRONMENT": "live"}, ("base_url", "http://127.0.0.1:9", "--base-url")),
+        (("--environment", "live"), {"WELKIN_BASE_URL": HERE}, ("environment", "live", "--environment")),
+        ((), {"WELKIN_BASE_URL": HERE}, ("base_url", HERE, "WELKIN_BASE_URL")),
+        (("--base-url", HERE), {"WELKIN_ENVIRONMENT": "live"}, ("base_url", HERE, "--base-url")),
     ],
 )  # fmt: skip
 def test_what_names_the_host_first_decides(
@@ -136,7 +139,7 @@ def test_a_file_that_holds_a_secret_is_refused(local: Local, config: Path, line:
         ("[one]\nrate = true\n", "profile one: rate is a number"),
         ("[one]\ntenant = 5\n", "profile one: tenant is text"),
         ("[one]\nsecret_command = []\n", "profile one: secret_command is a command"),
-        ("[one]\nsecret_command = \"'\"\n", "profile one: secret_command is a command"),
+        ('[one]\nsecret_command = "\'"\n', "profile one: secret_command is a command"),
         ("[one]\nsecret_command = 'x'\nsecret_file = 'y'\n", "more than one place of its secret"),
         ("one = 5\n", "each profile is a table, such as [staging]"),
         (f"[one\nsecret = '{SECRET}'", "is not TOML"),
@@ -235,9 +238,7 @@ def test_a_machine_without_a_keyring_is_told_what_else_there_is(
     assert "this machine has none that can be used; set WELKIN_SECRET_KEY, or name secret_command" in result.stderr
 
 
-def test_without_the_extra_it_says_what_to_install(
-    local: Local, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_extra_it_says_what_to_install(local: Local, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     config.write_text(f"[one]\n{profile(local, secret_keyring=True)}", encoding="utf-8")
     result = run("describe", "--profile", "one")

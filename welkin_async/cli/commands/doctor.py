@@ -97,7 +97,9 @@ def _text(found: ResolvedConnection, diagnosis: Diagnosis) -> str:
     lines = [f"welkin-async {__version__}, Python {platform.python_version()}, {when}", ""]
     settings = _settings(found)
     for name, value, source in settings:
-        lines.append(f"  {name.replace('_', ' '):<11}  {f'{value:g}' if isinstance(value, float) else value}  ({source})")
+        lines.append(
+            f"  {name.replace('_', ' '):<11}  {f'{value:g}' if isinstance(value, float) else value}  ({source})"
+        )
     lines.append("")
     width = max(len(each.check) for each in diagnosis.findings)
     for each in diagnosis.findings:

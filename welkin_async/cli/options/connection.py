@@ -195,7 +195,8 @@ class ResolvedConnection:
     @property
     def shared(self) -> str | None:
         """The store by which processes share token and pace; None for none."""
-        return self.value("shared")
+        shared: str | None = self.value("shared")
+        return shared
 
     def value(self, name: str) -> Any:
         """Return a setting's value, or None where it was not found.
