@@ -67,9 +67,8 @@ def test_a_page_without_a_network_and_without_a_name(command: Command, local: Lo
     assert list(summary["files"]) == ["rejects"]
     assert summary["error"] is None
     run = summary["run"]
-    command_line = (
-        "welkin-async import FILE --cdt medication --patient-column pid --patient-type EID --report ... --json"
-    )
+    shown = "FILE --cdt medication --patient-column pid --patient-type EID --report ... --json"
+    command_line = f"welkin-async import {shown}"
     assert (run["tenant"], run["instance"], run["version"]) == (local.server.tenant, local.server.instance, __version__)
     assert run["command"] == command_line
     assert abs(datetime.fromisoformat(run["began"]) - datetime.now(UTC)) < timedelta(minutes=2)
@@ -85,10 +84,8 @@ def test_a_report_shows_neither_paths_nor_values_of_the_command(command: Command
         *("--shared", "sqlite:///" + str(folder / "shared.db"), "--timeout", "20"),
     )
     run = json.loads(result.stdout)["run"]
-    shown = (
-        "import FILE --cdt medication --patient-column pid --set ... --no-journal --json --shared ... --timeout 20.0"
-    )
-    assert sorted(run["command"].split()) == sorted(f"welkin-async {shown}".split())
+    shown = "FILE --cdt medication --patient-column pid --set ... --no-journal --json --shared ... --timeout 20.0"
+    assert sorted(run["command"].split()) == sorted(f"welkin-async import {shown}".split())
     text = command("verify", path, *OPTIONS, "--map", "medication_name=medication_name").stdout
     assert re.match(rf".*\n{local.server.tenant}/{local.server.instance}, [-0-9]+ [:0-9]+ UTC, welkin-async ", text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import pickle
@@ -60,9 +61,7 @@ class TestVerification:
             {**GOOD, "X-Other": "x"},
         ],
     )
-    def test_the_agreed_key_and_secret_are_believed_in_any_case_of_the_headers(
-        self, headers: Mapping[str, str]
-    ) -> None:
+    def test_the_agreed_pair_is_believed_in_any_case_of_the_headers(self, headers: Mapping[str, str]) -> None:
         verify(headers, key=KEY, secret=SECRET)
 
     @pytest.mark.parametrize(
@@ -81,9 +80,7 @@ class TestVerification:
             CIMultiDict([*GOOD.items(), (SECRET_HEADER, SECRET)]),
         ],
     )
-    def test_anything_else_is_refused_and_the_text_says_neither_which_nor_what(
-        self, headers: Mapping[str, str]
-    ) -> None:
+    def test_anything_else_is_refused_without_a_word_of_which_or_what(self, headers: Mapping[str, str]) -> None:
         with pytest.raises(WebhookRefusedError) as caught:
             verify(headers, key=KEY, secret=SECRET)
         assert str(caught.value) == "the delivery does not have the key and the secret of this webhook"
@@ -134,16 +131,11 @@ class TestPayloads:
 
     def test_an_event_may_have_any_of_its_fields(self) -> None:
         event = read_event(b'{"eventEntity": "CALENDAR", "eventSubtype": "CALENDAR_EVENT_CREATED", "room": null}')
-        assert (event.event_entity, event.event_subtype, event.patient_id) == (
-            "CALENDAR",
-            "CALENDAR_EVENT_CREATED",
-            None,
-        )
+        assert (event.event_entity, event.event_subtype) == ("CALENDAR", "CALENDAR_EVENT_CREATED")
+        assert event.patient_id is None
         assert dict(event.extra) == {"room": None}
-        named = read_event(
-            b'{"initiatedBy": "u", "initiatedTime": "2025-10-01T10:00:00Z", "initiatedByClientType": "USER"}'
-        )
-        assert (named.initiated_by, named.initiated_time) == ("u", "2025-10-01T10:00:00Z")
+        named = read_event(b'{"initiatedBy": "u", "initiatedTime": "2025-10-01", "initiatedByClientType": "USER"}')
+        assert (named.initiated_by, named.initiated_time) == ("u", "2025-10-01")
         assert (named.initiated_by_client_type, named.initiated_by_object_id) == ("USER", None)
 
     def test_a_repr_and_an_error_of_a_field_quote_nothing(self) -> None:
@@ -222,7 +214,7 @@ async def test_a_receiver_takes_up_what_is_verified_alone(
         async with SERVED[framework]() as url, aiohttp.ClientSession() as client:
 
             async def post(data: bytes, **headers: str) -> int:
-                async with client.post(url, data=data, headers=headers) as answer:
+                async with client.post(url, data=io.BytesIO(data), headers=headers) as answer:
                     return answer.status
 
             good = json.dumps(body).encode()

@@ -1,7 +1,7 @@
 """Webhooks: what Welkin posts to an integrator: whether it is to be believed, and what it says.
 
-Nothing here does I/O, so that it serves any web framework: `verify` takes the headers, `read_chat` and `read_event` take
-the body. What became of deliveries is in ``welkin.audit.webhooks``. Signatures are left out: no source names their
+Nothing here does I/O, so that it serves any web framework: `verify` takes the headers, `read_chat` and `read_event`
+take the body. What became of deliveries is in ``welkin.audit.webhooks``. Signatures are left out: no source names their
 header or their algorithm.
 """
 

@@ -97,9 +97,8 @@ def _text(found: ResolvedConnection, diagnosis: Diagnosis) -> str:
     lines = [f"welkin-async {__version__}, Python {platform.python_version()}, {when}", ""]
     settings = _settings(found)
     for name, value, source in settings:
-        lines.append(
-            f"  {name.replace('_', ' '):<11}  {f'{value:g}' if isinstance(value, float) else value}  ({source})"
-        )
+        text = f"{value:g}" if isinstance(value, float) else f"{value}"
+        lines.append(f"  {name.replace('_', ' '):<11}  {text}  ({source})")
     lines.append("")
     width = max(len(each.check) for each in diagnosis.findings)
     for each in diagnosis.findings:
