@@ -179,13 +179,14 @@ def test_progress_lines_without_a_terminal(local: Local, folder: Path, monkeypat
     )
 
 
-def test_progress_bar_on_a_terminal(local: Local, folder: Path) -> None:
+@pytest.mark.parametrize("columns", [50, 80, 120])
+def test_progress_bar_on_a_terminal(local: Local, folder: Path, columns: int) -> None:
     local.server.latency = 0.1
     patient = local.patient()
     path = write_csv(folder / "in.csv", ("pid", "medication_name"), [(patient, "Zyrtec")] * 40)
     ours, theirs = pty.openpty()
     command = [*STRICT, "import", str(path), *OPTIONS, "--concurrency", "4"]
-    env = {**environment(local.env), "TERM": "xterm-256color", "COLUMNS": "120"}
+    env = {**environment(local.env), "TERM": "xterm-256color", "COLUMNS": str(columns)}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
         os.close(theirs)
         shown = b""
@@ -200,7 +201,11 @@ def test_progress_bar_on_a_terminal(local: Local, folder: Path) -> None:
         os.close(ours)
         out, _ = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert re.search(rb"\d+/40 rows  \d+/s(  0:\d\d left)?  created \d+  failed 0  retried 0", shown)
+    line = rb"\d+/40 rows  \d+/s  0:\d\d left  created \d+"
+    assert re.search(line + rb"  failed 0  retried 0  \d+ of \d+ in flight" if columns == 120 else line, shown)
+    assert b"\xe2\x80\xa6" not in shown  # what has no room is left out, and not cut off
+    drawn = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()))
+    assert max(map(len, drawn)) <= columns
     assert SECRET.encode() not in shown
     assert "created" in out
 
