@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from welkin_async.cli.commands.diagnosis import PATIENTS, PROBES
+from welkin_async.cli.commands.diagnosis import PATIENTS, PROBES, Resource
 from welkin_async.sandbox import FaultKind
 
 from .conftest import SECRET, Command, Local
@@ -57,6 +57,7 @@ def test_all_is_well_and_nothing_is_written(command: Command, local: Local) -> N
 def test_the_probes_are_reads_of_the_catalogue() -> None:
     paths = {each["path"] for each in yaml.safe_load(CATALOGUE.read_text(encoding="utf-8")) if each["method"] == "GET"}
     assert {probe.path for probe in (PATIENTS, *PROBES)} <= paths
+    assert [probe.resource for probe in (PATIENTS, *PROBES)] == list(Resource)
 
 
 def test_a_wrong_secret(command: Command, local: Local) -> None:

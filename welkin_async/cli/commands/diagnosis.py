@@ -42,6 +42,23 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
+class Resource(StrEnum):
+    """What a client may have a right to read."""
+
+    PATIENTS = "patients"
+    CDTS = "cdts"
+    ASSESSMENTS = "assessments"
+    DOCUMENTS = "documents"
+    ENCOUNTERS = "encounters"
+    PROGRAMS = "programs"
+    CARE_PLANS = "care-plans"
+    EMAILS = "emails"
+    SMS = "sms"
+    USERS = "users"
+    EXPORTS = "exports"
+    AUDITS = "audits"
+
+
 @attrs.frozen
 class Finding:
     """Finding: what a check has found.
@@ -69,7 +86,7 @@ class Probe(NamedTuple):
         cdt: Whether the path names a CDT.
     """
 
-    resource: str
+    resource: Resource
     path: str
     query: dict[str, Any] = {}  # noqa: RUF012 - it is not changed
     cdt: bool = False
@@ -78,25 +95,24 @@ class Probe(NamedTuple):
 _INSTANCE, _ADMIN = "/{tenant}/{instance}", "/{tenant}/admin"
 _PATIENT = f"{_INSTANCE}/patients/{{patient_id}}"
 _FEW = {"page": 0, "size": 1}
-PATIENTS = Probe("patients", f"{_INSTANCE}/patients", _FEW)
+PATIENTS = Probe(Resource.PATIENTS, f"{_INSTANCE}/patients", _FEW)
 PROBES = (
-    Probe("cdts", f"{_PATIENT}/cdts/{{cdt_name}}", _FEW, cdt=True),
-    Probe("assessments", f"{_PATIENT}/assessment-records", _FEW),
-    Probe("documents", f"{_PATIENT}/document-summary", _FEW),
-    Probe("encounters", f"{_PATIENT}/encounters", _FEW),
-    Probe("programs", f"{_PATIENT}/programs", _FEW),
-    Probe("care-plans", f"{_PATIENT}/care-plan/goals", _FEW),
-    Probe("emails", f"{_PATIENT}/emails", _FEW),
-    Probe("sms", f"{_PATIENT}/sms", _FEW),
-    Probe("users", f"{_ADMIN}/users", _FEW),
-    Probe("exports", f"{_INSTANCE}/export/{{resource_name}}", {"pageSize": 1}),
-    Probe("audits", f"{_ADMIN}/audit-data", _FEW),
+    Probe(Resource.CDTS, f"{_PATIENT}/cdts/{{cdt_name}}", _FEW, cdt=True),
+    Probe(Resource.ASSESSMENTS, f"{_PATIENT}/assessment-records", _FEW),
+    Probe(Resource.DOCUMENTS, f"{_PATIENT}/document-summary", _FEW),
+    Probe(Resource.ENCOUNTERS, f"{_PATIENT}/encounters", _FEW),
+    Probe(Resource.PROGRAMS, f"{_PATIENT}/programs", _FEW),
+    Probe(Resource.CARE_PLANS, f"{_PATIENT}/care-plan/goals", _FEW),
+    Probe(Resource.EMAILS, f"{_PATIENT}/emails", _FEW),
+    Probe(Resource.SMS, f"{_PATIENT}/sms", _FEW),
+    Probe(Resource.USERS, f"{_ADMIN}/users", _FEW),
+    Probe(Resource.EXPORTS, f"{_INSTANCE}/export/{{resource_name}}", {"pageSize": 1}),
+    Probe(Resource.AUDITS, f"{_ADMIN}/audit-data", _FEW),
 )
-RESOURCES = (PATIENTS.resource, *(probe.resource for probe in PROBES))
 _GRANTS = {
-    "users": "it needs the User Provision flag",
-    "exports": "it needs a policy for the export of data",
-    "audits": "it needs the Data Audit flag",
+    Resource.USERS: "it needs the User Provision flag",
+    Resource.EXPORTS: "it needs a policy for the export of data",
+    Resource.AUDITS: "it needs the Data Audit flag",
 }
 
 
@@ -112,7 +128,9 @@ class Diagnosis:
         findings: What was found so far.
     """
 
-    def __init__(self, connection: ResolvedConnection, resources: Sequence[str] = (), cdts: Sequence[str] = ()) -> None:
+    def __init__(
+        self, connection: ResolvedConnection, resources: Sequence[Resource] = (), cdts: Sequence[str] = ()
+    ) -> None:
         self._connection = connection
         self._resources = resources
         self._cdts = list(cdts)

@@ -6,22 +6,19 @@ import json
 import platform
 import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 import attrs
 import typer
 
 from welkin_async._version import __version__
-from welkin_async.cli.commands.diagnosis import RESOURCES, Diagnosis, State
+from welkin_async.cli.commands.diagnosis import Diagnosis, Resource, State
 from welkin_async.cli.options import panels
 from welkin_async.cli.options.connection import Connection, ResolvedConnection
 from welkin_async.cli.options.groups import expanded
 from welkin_async.cli.options.profiles import profiles_file
 from welkin_async.cli.runtime import Interrupt, finish
 from welkin_async.errors import printable
-
-Resource = StrEnum("Resource", {name.upper().replace("-", "_"): name for name in RESOURCES})  # type: ignore[misc]
 
 _WITHHELD = "shared"  # its URL may have a password in it
 _MARKS = {State.OK: "ok", State.WARNING: "!", State.FAILED: "FAILED", State.SKIPPED: "-"}
@@ -34,7 +31,7 @@ def doctor(
         list[Resource] | None,
         typer.Option(
             metavar="RESOURCE",
-            help=f"A resource that must be readable: {', '.join(RESOURCES)}; may be repeated. Else all are asked, and "
+            help=f"A resource that must be readable: {', '.join(Resource)}; may be repeated. Else all are asked, and "
             "one that may not be read is no failure.",
         ),
     ] = None,
@@ -58,7 +55,7 @@ def doctor(
     async def main(_: Interrupt) -> int:
         """Make the checks."""
         found = connection.resolve()
-        diagnosis = Diagnosis(found, [each.value for each in resource or ()], cdt or ())
+        diagnosis = Diagnosis(found, resource or (), cdt or ())
         await diagnosis.run()
         code = 2 if not diagnosis.usable else 1 if diagnosis.failed else 0
         text = json.dumps(_values(found, diagnosis, code), indent=2) if as_json else _text(found, diagnosis)
