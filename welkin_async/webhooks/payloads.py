@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeVar
 
 from welkin_async.models.webhooks import ChatWebhook
@@ -13,7 +14,7 @@ MAX_PAYLOAD = 1 << 20
 """Bytes of the largest payload that is read: the documented ones have some hundreds."""
 
 _R = TypeVar("_R", bound=Record)
-_codec = best_codec()
+_codec = cache(best_codec)  # an extra is imported when it is used, and not with this module
 
 
 @record
@@ -86,7 +87,7 @@ def _read(cls: type[_R], body: bytes) -> _R:
     if len(body) > MAX_PAYLOAD:
         raise WebhookPayloadError(f"the payload has more than {MAX_PAYLOAD} bytes")
     try:
-        data = _codec.loads(body)
+        data = _codec().loads(body)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
