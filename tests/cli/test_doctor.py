@@ -132,6 +132,12 @@ def test_no_right_to_patients(command: Command, local: Local) -> None:
     assert (code, found["may read patients"]["state"]) == (0, "warning")
 
 
+def test_an_instance_that_answers_with_errors_alone(command: Command, local: Local) -> None:
+    local.fault(FaultKind.STATUS, operation="patients.list", status=500, times=None)
+    code, found = findings(command, "--resource", "users")
+    assert (code, found["instance"]["state"], found["formations"]["state"]) == (1, "failed", "skipped")
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(403, "no right to read them (403)"), (500, "500"), (200, "")],

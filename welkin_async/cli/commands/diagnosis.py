@@ -243,10 +243,13 @@ class Diagnosis:
         except AuthenticationError as error:
             self._add("instance", State.FAILED, f"a fresh token is refused ({error.status})", "check the api client")
             return False
-        except RequestError as error:
+        except PermissionDeniedError as error:
             needed = not self._resources or PATIENTS.resource in self._resources
             self._denied(PATIENTS, error, State.FAILED if needed else State.WARNING)
-            return isinstance(error, PermissionDeniedError)
+            return True
+        except RequestError as error:
+            self._add("instance", State.FAILED, _reason(error))
+            return False
         self._add("instance", State.OK, "it answers")
         self._add("may read patients", State.OK, "yes")
         content = answer.data.get("content") if isinstance(answer.data, dict) else None
