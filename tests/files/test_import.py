@@ -122,7 +122,9 @@ async def test_a_report_is_pickled_shown_and_given_to_machines(server: Sandbox, 
     values = json.loads(json.dumps(report.to_dict()))
     assert (values["outcome"], values["rows"], values["created"], values["rejected"]) == ("rejected", 6, 5, 1)
     assert (values["files"], values["error"], values["resume"]) == ({}, None, None)
-    assert str(report).startswith("Import into medication: in.csv\n\nrows")
+    assert str(report).startswith(f"Import into medication: in.csv\n{report.origin}\n\nrows")
+    assert values["run"]["tenant"] == server.tenant
+    assert values["run"]["command"] is None  # it was no command
     for shown in (str(report), repr(report), json.dumps(values)):
         assert "Ibuprofen" not in shown
         assert GUID % 1 not in shown

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 _BY_SPEED = ("pace", "slots", "share_refused")
 # How many requests there are depends on how many pages the first looks at the patients take.
 _VARYING = (
+    "run",
     "seconds",
     "rows_per_second",
     "latency_seconds",
