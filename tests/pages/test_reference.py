@@ -21,7 +21,7 @@ from welkin_async.http.settings import Settings
 from .blocks import DOCS, PROJECT
 
 REFERENCE = DOCS / "reference"
-PACKAGES = ["", ".bulk", ".files", ".sandbox", ".shared", ".typed"]
+PACKAGES = ["", ".bulk", ".files", ".sandbox", ".shared", ".typed", ".webhooks"]
 SHOWN = {
     found
     for page in REFERENCE.glob("*.md")

@@ -49,6 +49,7 @@ RUN_BY = {
     "tutorial.md": "pages/test_tutorial.py",
     "typed-cdts.md": "codegen/test_docs.py",
     "upserts.md": "pages/test_guides.py",
+    "webhooks.md": "webhooks/test_webhooks.py",
 }
 # Pages whose blocks are excerpts of this package: its own tests run what they are taken from.
 EXCERPTS = {"adding-an-endpoint.md"}

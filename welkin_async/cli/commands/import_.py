@@ -120,6 +120,7 @@ def import_file(
         typer.Option(
             metavar="ADDRESS",
             help="Import by so many processes (2) of a Ray cluster, with a ledger in --shared; host:port of its head.",
+            rich_help_panel=panels.RUN,
         ),
     ] = None,
     run: RunFlags,
