@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """What ``Welkin(engine=...)`` calls it."""
         ...
 
-    async def exchange(
+    def exchange(
         self,
         method: str,
         url: URL,
@@ -77,7 +77,7 @@ class Engine(Protocol):
         via: Exchange | None = None,
         max_answer: int | None = None,
         permit: Callable[[], bool] | None = None,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """Send one request and read its whole answer.
 
         Args:
