@@ -77,7 +77,8 @@ def floors(*extras: str) -> list[str]:
     return [re.sub(r">=([^,;]+)(,[^;]*)?", r"==\1", requirement) for requirement in wanted]
 
 
-@nox.session(python=PYTHONS[:1])
+# pip needs half an hour to find versions that go together; where uv is at hand it takes seconds.
+@nox.session(python=PYTHONS[:1], venv_backend="uv|venv")
 def lowest(session: nox.Session) -> None:
     """Run what depends on other packages with the lowest versions that are allowed, on both HTTP engines."""
     # numpy comes with pyarrow, whose lowest was built against its first version.
@@ -89,7 +90,6 @@ def lowest(session: nox.Session) -> None:
         *group("test"),
         *group("service"),
     )
-    session.run("python", "-m", "pip", "list")
     common = ["python", "-m", "pytest", "--numprocesses", "3", "-m", "not timing and not slow"]
     packages = [
         "tests/shared",
