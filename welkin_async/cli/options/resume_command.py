@@ -48,7 +48,7 @@ def command_shown(context: typer.Context) -> str:
         value = context.params.get(name)
         if parameter.param_type_name == "argument":
             words.append("FILE")
-        elif name in _SHOWN or isinstance(value, bool | int | float | Enum):
+        elif name in _SHOWN or isinstance(value, bool | int | float | Enum) or hasattr(parameter.type, "choices"):
             words += _words(parameter, value)
         else:
             words += [parameter.opts[0], _WITHHELD]
