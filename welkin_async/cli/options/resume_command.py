@@ -48,11 +48,16 @@ def command_shown(context: typer.Context) -> str:
         value = context.params.get(name)
         if parameter.param_type_name == "argument":
             words.append("FILE")
-        elif name in _SHOWN or isinstance(value, bool | int | float | Enum) or hasattr(parameter.type, "choices"):
+        elif name in _SHOWN or isinstance(value, bool | int | float | Enum) or _is_choice(parameter):
             words += _words(parameter, value)
         else:
             words += [parameter.opts[0], _WITHHELD]
     return shlex.join(words)
+
+
+def _is_choice(parameter: object) -> bool:
+    """Tell whether an option is one of a few words; older typers hand on the word, and no member of its class."""
+    return hasattr(getattr(parameter, "type", None), "choices")
 
 
 def _given(context: typer.Context, name: str) -> bool:
