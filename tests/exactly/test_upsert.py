@@ -169,15 +169,15 @@ async def test_an_upsert_needs_keys_and_a_look(welkin: Welkin) -> None:
 
 async def test_patients_are_changed_and_their_lists_only_gain_entries(server: Sandbox, welkin: Welkin) -> None:
     options: dict[str, Any] = {"settle": 0.1, "final_settle": 0.2, "concurrency": 4, "overwrite": True}
-    given = {"firstName": "Ann", "lastName": "Lee", "patientTerritories": [{"territoryName": "north"}]}
+    given = {"firstName": "Ann", "lastName": "Lee", "patientTerritories": [{"name": "north", "territories": ["n1"]}]}
     report = await bulk.upsert_patients(welkin, [bulk.PatientRow(given, key="p1")], **options)
     assert report.created == 1
-    again = {"firstName": "Anne", "lastName": "Lee", "patientTerritories": [{"territoryName": "south"}]}
+    again = {"firstName": "Anne", "lastName": "Lee", "patientTerritories": [{"name": "south", "territories": ["s1"]}]}
     report = await bulk.upsert_patients(welkin, [bulk.PatientRow(again, key="p1")], **options)
     assert report.updated == 1
     (patient,) = server.store.patients.values()
     assert patient["firstName"] == "Anne"
-    assert [each["territoryName"] for each in patient["patientTerritories"]] == ["north", "south"]
+    assert [each["name"] for each in patient["patientTerritories"]] == ["north", "south"]
     report = await bulk.upsert_patients(welkin, [bulk.PatientRow(again, key="p1")], **options)
     assert (report.unchanged, report.updated) == (1, 0)
 

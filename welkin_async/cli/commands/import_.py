@@ -156,7 +156,7 @@ def import_file(
 
     if (processes is not None or ray is not None) and single_record:
         raise typer.BadParameter("--single-record does not go with --processes or --ray")
-    if ray is not None and connection.shared is None:
+    if ray is not None and connection.resolve().shared is None:
         raise typer.BadParameter("--ray needs --shared, a store that all nodes of the cluster reach")
     if processes is not None or ray is not None:
         carry_out_in_processes(context, files, job, run, connection, processes or 2, ray)
