@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,18 +11,9 @@ import pytest
 from welkin_async import bulk
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-from .helpers import CDT, FAST, connect, keys_held, keys_of, rows_for
+from .helpers import CDT, FAST, connect, forget, keys_held, keys_of, rows_for
 
 pytestmark = pytest.mark.slow
-
-
-def forget(journal: Path, position: int) -> None:
-    """Leave a journal as a kill does between a row's landing and the note of it."""
-    with contextlib.closing(sqlite3.connect(journal)) as opened:
-        opened.execute("DELETE FROM created")
-        if position:
-            opened.execute("INSERT INTO created VALUES (0, ?)", (position,))
-        opened.commit()
 
 
 async def test_a_later_run_knows_by_how_much_look_ups_lag(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from welkin_async.bulk.keys.cdt_keys import CdtKeys
 from welkin_async.errors import PagingError
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-from .helpers import CDT, FAST, connect, keys_held, keys_of, rows_for
+from .helpers import CDT, FAST, connect, forget, keys_held, keys_of, rows_for
 
 pytestmark = pytest.mark.slow
 
@@ -236,3 +237,23 @@ async def test_a_run_that_is_cancelled_in_the_last_sweep_ends_at_once(server: Sa
         with pytest.raises(asyncio.CancelledError):
             await importing
     assert loop.time() - began < 2.0
+
+
+async def test_rows_of_a_run_that_was_killed_are_sent_though_the_first_look_ups_met_an_outage(
+    server: Sandbox, tmp_path: Path
+) -> None:
+    """So many that none can be created before them; a row that the earlier run created proves keys a little later."""
+    rows = rows_for(server, 300)
+    options: dict[str, Any] = {**FAST, "concurrency": 4, "journal": tmp_path / "journal"}
+    async with connect(server) as welkin:
+        report = await bulk.create_cdt_records(welkin, CDT, rows[:100], **options)
+        assert report.created == 100
+        for record in server.store.cdt_records(CDT):
+            if int(record["jsonBody"]["external_id"].removeprefix("row-")) >= 40:
+                await welkin.patient(record["patientId"]).cdts(CDT).delete(record["id"])
+    forget(tmp_path / "journal", 40)
+    server.faults.add(Fault(FaultKind.RESET_BEFORE, operation="cdts.list", times=24))  # three look-ups, all attempts, and more
+    async with asyncio.timeout(20), connect(server) as welkin:
+        report = await bulk.create_cdt_records(welkin, CDT, rows, **options)
+    assert (report.created + report.skipped, report.unknown, report.complete) == (300, 0, True)
+    assert keys_held(server) == keys_of(rows)

@@ -182,6 +182,7 @@ class Reconciler:
         self._newest: _Created | None = None
         self._control_record: _Created | None = None  # kept until a listing shows it: a lag still open is not closed
         self._tries = _TRIES
+        self._skipped: PreparedRow | None = None  # the last one that an earlier run created
         self._task: asyncio.Task[None] | None = None
         self._due = asyncio.Event()
         self._slots = asyncio.Semaphore(_LISTERS)
@@ -269,11 +270,17 @@ class Reconciler:
         Raises:
             AuthenticationError: the server refused the token.
         """
-        if self.proof.state is ProofState.UNPROVED and self._tries > 0:
-            self._tries -= 1
-            listing = await self._list(row.group)
-            if listing.by_key is not None and self._records_of(row, listing.by_key):
-                self.proof.confirm()
+        if self.proof.state is ProofState.UNPROVED:
+            self._skipped = row
+            if self._tries > 0:
+                self._tries -= 1
+                await self._prove_by(row)
+
+    async def _prove_by(self, row: PreparedRow) -> None:
+        """Look for a row that an earlier run created."""
+        listing = await self._list(row.group)
+        if listing.by_key is not None and self._records_of(row, listing.by_key):
+            self.proof.confirm()
 
     def reaches(self, created: str | None) -> bool:
         """Tell whether look-ups reach back to a record.
@@ -379,6 +386,8 @@ class Reconciler:
 
     async def _round(self, waited: float) -> None:
         """List every group that has a pending row once, and decide about each row."""
+        if self.proof.state is ProofState.UNPROVED and self._skipped is not None:
+            await self._prove_by(self._skipped)  # the tries may all have met an outage, and nothing else may be sent
         rows = {group: list(pending.values()) for group, pending in self._by_group.items()}
         quiet = self._idle() and not self.again
         self.lookups += len(rows)
