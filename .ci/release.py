@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?").fullmatch
+_SOURCE = re.compile(r"^\[project\.urls\]\n(?:(?!\[).*\n)*Source = ", re.MULTILINE).search
 _SECTION = re.compile(r"^## (\S+)(?: - (\d{4}-\d\d-\d\d))?\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -66,8 +67,8 @@ def check(root: Path, tag: str) -> list[str]:
         wrong.append(f"CHANGELOG.md has no section of {version} with a date and a line")
     if sections.get("Unreleased", ("", ""))[1].strip():
         wrong.append("CHANGELOG.md has lines under Unreleased, which would be in the release and not in its section")
-    if "[project.urls]" not in (root / "pyproject.toml").read_text(encoding="utf-8"):
-        wrong.append("pyproject.toml has no [project.urls]: say where the source of what is published can be found")
+    if not _SOURCE((root / "pyproject.toml").read_text(encoding="utf-8")):
+        wrong.append("pyproject.toml has no Source in [project.urls]: say where what is published can be found")
     return wrong
 
 

@@ -144,13 +144,14 @@ def release() -> ModuleType:
 def copy(tmp_path: Path) -> Path:
     """The files that a release changes or looks at."""
     (tmp_path / "welkin_async").mkdir()
-    for name in ("CHANGELOG.md", "pyproject.toml", "welkin_async/_version.py"):
+    for name in ("CHANGELOG.md", "welkin_async/_version.py"):
         shutil.copy(PROJECT / name, tmp_path / name)
     (tmp_path / "CHANGELOG.md").write_text(
         "# Changelog\n\n## Unreleased\n\n### Added\n\n- A thing.\n", encoding="utf-8"
     )
-    with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
-        file.write("\n[project.urls]\n")
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    named = project.replace("[project.urls]\n", '[project.urls]\nSource = "https://example.org/source"\n')
+    (tmp_path / "pyproject.toml").write_text(named, encoding="utf-8")
     return tmp_path
 
 
