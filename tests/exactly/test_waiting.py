@@ -252,7 +252,9 @@ async def test_rows_of_a_run_that_was_killed_are_sent_though_the_first_look_ups_
             if int(record["jsonBody"]["external_id"].removeprefix("row-")) >= 40:
                 await welkin.patient(record["patientId"]).cdts(CDT).delete(record["id"])
     forget(tmp_path / "journal", 40)
-    server.faults.add(Fault(FaultKind.RESET_BEFORE, operation="cdts.list", times=24))  # three look-ups, all attempts, and more
+    server.faults.add(
+        Fault(FaultKind.RESET_BEFORE, operation="cdts.list", times=24)
+    )  # three look-ups, all attempts, and more
     async with asyncio.timeout(20), connect(server) as welkin:
         report = await bulk.create_cdt_records(welkin, CDT, rows, **options)
     assert (report.created + report.skipped, report.unknown, report.complete) == (300, 0, True)

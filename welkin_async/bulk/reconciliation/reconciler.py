@@ -278,7 +278,7 @@ class Reconciler:
 
     async def _prove_by(self, row: PreparedRow) -> None:
         """Look for a row that an earlier run created."""
-        listing = await self._list(row.group)
+        listing = await self._list(row.group, also=row)
         if listing.by_key is not None and self._records_of(row, listing.by_key):
             self.proof.confirm()
 
@@ -521,8 +521,8 @@ class Reconciler:
         reach = self._skew + LAG_FACTOR * self._lag.at(time.monotonic()) + self._settle
         return max(self.since, min([self._wall.at(whole_at), *shown, *sent]) - reach)
 
-    async def _list(self, group: str, *, whole: bool = False) -> _Listing:
-        """List a group once: completely, or behind the last complete listing."""
+    async def _list(self, group: str, *, whole: bool = False, also: PreparedRow | None = None) -> _Listing:
+        """List a group once, for its pending rows and another: completely, or behind the last complete listing."""
         async with self._slots:
             began = time.monotonic()
             since = self.since if whole else self._window(group)
@@ -530,6 +530,7 @@ class Reconciler:
         if not answered:
             self._there_since = time.monotonic()
         by_key: dict[str, list[Any]] | None = None if records is None else {}
+        wanted = self._wanted(group, also)  # the others are many, and a round holds the listings of all its groups
         ids = set()
         for record in records or ():
             ids.add(record.id)
@@ -538,7 +539,7 @@ class Reconciler:
             except DecodeError:
                 by_key = None  # it may be any row's
                 continue
-            if by_key is not None and key is not None:
+            if by_key is not None and key in wanted:
                 by_key.setdefault(key, []).append(record)
         whole = since <= self.since
         if whole and by_key is not None:
@@ -547,6 +548,14 @@ class Reconciler:
             if len(self._whole_at) > _WHOLE_KEPT:
                 del self._whole_at[next(iter(self._whole_at))]
         return _Listing(began, answered, by_key, frozenset(ids), whole)
+
+    def _wanted(self, group: str, also: PreparedRow | None) -> set[str]:
+        """Return the keys by which records of a group are looked for."""
+        rows = self._by_group.get(group, {}).values()
+        wanted = {each.echoed_key.strip() for each in rows if each.echoed_key is not None}
+        for row in (*(each.row for each in rows), *(() if also is None else (also,))):
+            wanted.update((row.key or "", *self.keys.former(row)))
+        return wanted
 
     def _records_of(self, row: PreparedRow, by_key: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
         """Return the records that carry a row's key, or else one under which an earlier version may have sent it."""
