@@ -150,8 +150,7 @@ class Soak:
             f"{figures.created} rows are reported as created": figures.created == self.rows,
             f"{figures.kills} kills, not {self.kills}": figures.kills >= self.kills,
             f"never met: {', '.join(never)}": not never,
-            # One may fall into a wait, in which nothing is sent.
-            "most outages have refused nothing": 2 * sum(each > 0 for each in figures.refused) >= len(figures.refused),
+            "an outage has refused nothing": min(figures.refused, default=1) > 0,
         }
         return [text for text, held in promises.items() if not held]
 
