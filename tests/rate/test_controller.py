@@ -118,9 +118,9 @@ class TestSlowStart:
         assert session.wait() == math.inf
 
     @pytest.mark.parametrize("latency", [0.02, 0.25, 0.6])
-    def test_they_double_every_quarter_of_a_second_or_round_trip_until_the_callers_bound(self, latency: float) -> None:
+    def test_they_double_every_eighth_of_a_second_or_round_trip_until_the_callers_bound(self, latency: float) -> None:
         counts = Session(concurrency=75).full(int(4.0 / latency), latency)
-        doubling = max(latency, 0.25)
+        doubling = max(latency, 0.125)
         for doublings, slots in enumerate((10, 20, 40)):
             reached = latency * next(at for at, count in enumerate(counts) if count >= slots)
             assert reached == pytest.approx(doublings * doubling, abs=2.5 * latency)
@@ -131,6 +131,14 @@ class TestSlowStart:
         for _ in range(100):
             session.accepted()
         assert session.controller.snapshot(0.0).slots == 10
+
+    def test_a_session_that_was_idle_for_hours_goes_on(self) -> None:
+        session = Session(concurrency=75)
+        for _ in range(8):
+            session.send()
+        session.now += 86_400.0
+        session.send()
+        assert session.controller.snapshot(session.now).slots == 10  # nothing was accepted meanwhile
 
     def test_a_lower_bound_of_the_callers_own_holds_from_the_start(self) -> None:
         session = Session(concurrency=2)

@@ -43,7 +43,7 @@ _RECENT = 8  # windows, or seconds, that are recent: enough to hold one without 
 _SECONDS, _ANSWERS = 1.0, 50  # a window is at least that: limits are counted by the second, and 50 answers make a share
 _DOUBLING = 6.0  # seconds of use to twice the limit: slow enough beyond it, and a limit that is restored is soon used
 _FIRST_SLOTS = 10  # in flight at the start, as in TCP: enough to measure, too few to flood
-_RAMP = 0.25  # seconds until twice as many, at least: quick, yet a second's limit is met with few of them in flight
+_RAMP = 0.125  # seconds until twice as many, at least: quick, yet a second's limit is met with few of them in flight
 _STORM = 20  # refusals in a row, those accepted between them taken off, that are no chance: everybody pauses
 _PROBES = 0.5, 2.0, 15.0  # seconds between probes: at first, at most in the first minute of a pause, and after it
 _JITTER = 0.1  # of a pause: clients that were refused together do not come back together
@@ -168,7 +168,9 @@ class RateController:
         if now >= self._measured.mark_at:
             seconds, accepted = self._measured.since_mark(now)
             if self._starting and self.in_flight * 2 > self._slots:
-                self._slots = min(self._most_slots, self._slots * 2.0 ** (seconds / _RAMP), self._slots + accepted)
+                self._slots = min(
+                    self._most_slots, self._slots * 2.0 ** min(seconds / _RAMP, 64.0), self._slots + accepted
+                )
                 self._starting = self._slots < self._most_slots
             if self._measured.mark(now):
                 self._window = _Window(now, self._measured.accepted)
