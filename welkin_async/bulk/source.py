@@ -67,12 +67,12 @@ class RowSource(Generic[T]):
         Raises:
             Exception: whatever the source raises; it counts as ended then.
         """
-        if self._sync is None:
+        rows, ready = self._sync, self._ready
+        if rows is None:
             return None
-        ready = self._ready
         while not self.exhausted and len(ready) <= self.ahead:
             try:
-                row = next(self._sync)
+                row = next(rows)
             except BaseException as error:
                 self.exhausted = True
                 if not isinstance(error, StopIteration):
@@ -80,7 +80,11 @@ class RowSource(Generic[T]):
                 break
             index = self.pulled
             self.pulled = index + 1
-            ready.append(self._prepare(index, row))
+            prepared = self._prepare(index, row)
+            if not self.ahead and not ready:
+                self.asked += 1
+                return prepared
+            ready.append(prepared)
         if ready:
             self.asked += 1
             return ready.popleft()

@@ -271,7 +271,7 @@ class Identity:
 
 
 _KEYS = ("external_id", "external_guid")
-_ATOMS = frozenset({str, int, float, bool, type(None)})
+_ATOMS = frozenset({int, float, bool})
 
 
 def _fields(
@@ -302,10 +302,12 @@ def _fields(
             verbatim = False
             continue
         if back == value:
-            kind = type(value)
-            if kind is not str and not (kind is type(back) and kind in _ATOMS):  # 1 equals true, in lists as well
-                verbatim = False
-            named = named or back is not None
+            if type(value) is str:
+                named = True
+            elif back is not None:
+                named = True
+                if type(value) is not type(back) or type(value) not in _ATOMS:  # 1 equals true, in lists as well
+                    verbatim = False
         else:
             verbatim = False
             if back is not None and value is not None and _another_value(value, back):

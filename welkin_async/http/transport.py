@@ -216,7 +216,8 @@ class Transport:
                             started,
                             request.fresh,
                             request.via,
-                            permit=request.permit,
+                            None,
+                            request.permit,
                         )
                     else:
                         reply = await self._engine.transfer(

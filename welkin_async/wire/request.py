@@ -237,6 +237,10 @@ class Request:
     timeout: float | None = None
     max_attempts: int | None = None
     max_wait: float | None = None
+    asked: Mapping[str, str] = _NOTHING
+    sent: object = None
+    hand_back: bool = False
+    permit: Callable[[], bool] | None = None
     held: float = 0.0
     attempts: int = 0
     failures: int = 0
@@ -246,19 +250,15 @@ class Request:
     on_wire: bool = False
     unknown: bool = False
     last: bool = False
-    hand_back: bool = False
     trial: bool = False
     stream: Streamed | None = None
-    asked: Mapping[str, str] = _NOTHING
     query: Mapping[str, Any] | None = None
-    sent: object = None
     fresh: bool = False
     sure: bool = False
     via: Exchange | None = None
     exchange: Exchange | None = None
     differences: tuple[tuple[str, object], ...] = ()
     verbatim: bool = False
-    permit: Callable[[], bool] | None = None
 
     def page(self, url: URL, number: int) -> Request:
         """Return a request for a page of the same list, with no progress yet.

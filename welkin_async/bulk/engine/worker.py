@@ -178,10 +178,11 @@ class RowWorker(Generic[R]):
                     row.body,
                     self._timeout,
                     self._max_attempts,
-                    asked=row.asked,
-                    sent=row.fields,
-                    hand_back=True,
-                    permit=self.permit,
+                    None,
+                    row.asked,
+                    row.fields,
+                    True,  # handed back where it is refused: another row goes meanwhile
+                    self.permit,
                 )
                 request.unknown = worker.sent_before
             while True:
@@ -247,7 +248,7 @@ class RowWorker(Generic[R]):
             self._stop(failure)
             return outcome
         attempts = request.attempts if worker.pending is None else worker.attempts
-        return Outcome(row.index, row.row, self._done, record, None, attempts, altered=changed)
+        return Outcome(row.index, row.row, self._done, record, None, attempts, False, changed)
 
     async def _refused(self, worker: WorkerState, error: RateLimitedError) -> bool:
         """Set a row aside that was refused; False where there is no room, once it may be sent again.

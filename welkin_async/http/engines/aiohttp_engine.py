@@ -239,8 +239,7 @@ class AiohttpEngine:
             return self._found
         return self._session
 
-    # No coroutine function: without a permit that saves a frame at every request.
-    def exchange(
+    async def exchange(
         self,
         method: str,
         url: URL,
@@ -252,40 +251,14 @@ class AiohttpEngine:
         via: Exchange | None = None,
         max_answer: int | None = None,
         permit: Callable[[], bool] | None = None,
-    ) -> Coroutine[Any, Any, Reply]:
+    ) -> Reply:
         """Send one request and read its whole answer; see `Engine.exchange`."""
+        data: bytes | _GuardedBody | None = body
         if permit is not None:
-            return self._exchange_if(permit, method, url, body, headers, timeout, started, fresh, via, max_answer)
-        return self._exchange(method, url, body, headers, timeout, started, fresh, via, max_answer)
-
-    async def _exchange_if(
-        self, permit: Callable[[], bool], method: str, url: URL, body: bytes | None, *rest: Any
-    ) -> Reply:
-        """Do so if it may still be sent."""
-        if body is None:
-            if not permit():
+            if body is not None:
+                data = _GuardedBody(body, permit)
+            elif not permit():
                 raise NotPermittedError
-            return await self._exchange(method, url, None, *rest)
-        guarded = _GuardedBody(body, permit)
-        try:
-            return await self._exchange(method, url, guarded, *rest)
-        except Exception:
-            if guarded.refused:
-                raise NotPermittedError from None
-            raise
-
-    async def _exchange(
-        self,
-        method: str,
-        url: URL,
-        body: bytes | aiohttp.BytesPayload | None,
-        headers: CIMultiDict[str],
-        timeout: float,
-        started: float,
-        fresh: bool,
-        via: Exchange | None,
-        max_answer: int | None,
-    ) -> Reply:
         task = asyncio.current_task()
         assert task is not None
         watchdog = self._watchdog
@@ -295,7 +268,7 @@ class AiohttpEngine:
             response = await session.request(
                 method,
                 url,
-                data=body,
+                data=data,
                 headers=headers,
                 timeout=self._timeouts.get(timeout) or self._timeout(timeout),
                 allow_redirects=False,
@@ -311,6 +284,8 @@ class AiohttpEngine:
             raise
         except BaseException as error:
             watchdog.leave(task)
+            if isinstance(data, _GuardedBody) and data.refused:
+                raise NotPermittedError from None
             self._note_failure(error)
             raise
         watchdog.leave(task)
