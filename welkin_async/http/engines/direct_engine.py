@@ -6,7 +6,6 @@ It speaks HTTP/1.1 to one server, without a proxy, with whole bodies; what it do
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 
 import aiohttp
@@ -26,7 +25,6 @@ from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Streamed
 
 _JOINED = 1 << 16  # bytes of a body up to which it is written together with the head
-_is_request_line = re.compile(r"[!-~]+ [!-~]+ HTTP/1\.1").fullmatch
 _NO_LENGTH = frozenset({"GET", "OPTIONS", "TRACE"})  # verbs whose requests without a body state no length
 
 
@@ -127,8 +125,8 @@ class DirectEngine:
 
     def _head(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str]) -> bytes:
         """Write request line and headers; those of a token are written once."""
-        line = f"{method} {url.raw_path_qs} HTTP/1.1"
-        if not _is_request_line(line):
+        path = url.raw_path_qs
+        if not (method.isalpha() and method.isascii() and path.isascii() and path.isprintable()) or " " in path:
             raise InvalidInputError("a method or path with what a request line cannot hold")
         written = self._written.get(id(headers))
         if written is None:
@@ -138,7 +136,7 @@ class DirectEngine:
         last = b"Accept-Encoding: gzip\r\n" if method == "GET" else b""
         if body is not None or method not in _NO_LENGTH:
             last += b"Content-Length: %d\r\n" % len(body or b"")
-        return b"%b\r\n%b%b\r\n" % (line.encode(), written[1], last)
+        return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method.encode(), path.encode(), written[1], last)
 
 
 def _write(headers: dict[str, str]) -> bytes:
