@@ -64,6 +64,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "final_settle": 20.0,
     },
     "strays": {**_HOSTILE, "rows": 4000, "script": strays},
+    # Half of the kills take the journal along, as with a container that has no disk of its own.
+    "journal-lost": {"rows": 6000, "kills": 10, "forget": 0.5, "calm": None, "storm": None},
 }
 """Runs that reproduce what is promised."""
 

@@ -43,6 +43,7 @@ class Figures:
         results: Rows in the results file.
         rejected: Rows in the reject file.
         kills: How often the import was killed.
+        forgotten: How often its journal was lost too.
         starts: How often it was started.
         seconds: How long all took.
         row_seconds: How long it took until the last row had its result; the final scan comes after that.
@@ -65,6 +66,7 @@ class Figures:
     results: int = 0
     rejected: int = 0
     kills: int = 0
+    forgotten: int = 0
     starts: int = 0
     seconds: float = 0.0
     row_seconds: float = 0.0
@@ -106,6 +108,7 @@ class Soak:
         lag: Seconds until lists show a new record.
         growth: Seconds by which that grows with each second.
         token_life: Seconds; an import asks for 20 tokens in five minutes at most.
+        forget: The share of kills after which the journal is lost too, and what else the import wrote.
         engines: The HTTP engines that the starts of the import take in turn.
         quiet: Whether nothing is said on the way.
     """
@@ -133,6 +136,7 @@ class Soak:
     lag: float = 0.0
     growth: float = 0.0
     token_life: float = 60.0
+    forget: float = 0.0
     engines: Sequence[str] = ("direct", "aiohttp")
     quiet: bool = True
 
@@ -207,6 +211,14 @@ class Soak:
             made.mend(self.folder / "soak.rejects.csv", mended, row_of_line)
             await self._import(server, mended, figures, min(self.kills, 1))
 
+    def _forget(self, figures: Figures) -> None:
+        """Delete the journal and what else the import wrote, as a container that ends takes its disk along."""
+        for file in self.folder.glob("soak.*"):
+            if file.name != "soak.csv":
+                file.unlink()
+        figures.forgotten += 1
+        self._tell("the journal is lost")
+
     def _count(self, path: Path) -> int:
         if not path.exists():
             return 0
@@ -257,6 +269,8 @@ class Soak:
                     del moments[:killed]
                     self._tell(f"{'killed' if killed else 'ended'} at {await created(server)} creates")
                     if killed:
+                        if chance.random() < self.forget:
+                            self._forget(figures)
                         continue
                 while process.poll() is None:
                     await asyncio.sleep(0.05)
@@ -273,6 +287,8 @@ class Soak:
                 left = sum(figures.summary[name] for name in ("unknown", "failed", "unsent", "conflict"))
                 if process.returncode == wanted and not left:
                     figures.created += figures.summary["created"]
+                    if self.forget:  # what is there and in no journal is found, and counts as unchanged
+                        figures.created += figures.summary["unchanged"]
                     return
         raise RuntimeError(f"the import does not come to an end: {self.folder / 'err.txt'} says why")
 
