@@ -61,9 +61,7 @@ class CreateCdt(CdtAction):
         name, self._record = cdt_and_record(cdt)
         super().__init__(scope, name, _CREATE, check=check)
         # Each patient's URL is the same but for the id; what is percent-encoded holds no braces.
-        self._base = URL(self._scope.base_url, encoded=True)
-        path = CREATE_CDT.path({**self._scope.params, "patient_id": "{}"})
-        self._around_patient = f"{self._base.raw_path.rstrip('/')}{path}".split("{}")
+        self._around_patient = CREATE_CDT.path({**self._scope.params, "patient_id": "{}"}).split("{}")
         self._place_of = lru_cache(maxsize=4096)(self._make_place)
         self._single = single_record
         self.keys: CdtKeys | None = None
@@ -95,10 +93,7 @@ class CreateCdt(CdtAction):
         """Return where the rows of a patient go, and the path's parameters."""
         before, after = self._around_patient
         encoded = encode_segment(patient_id, "patient_id")
-        # By its parts, which need not be told apart again.
-        scheme, authority = self._base.scheme, self._base.raw_authority
-        url = URL.build(scheme=scheme, authority=authority, path=f"{before}{encoded}{after}", encoded=True)
-        return url, {**self._scope.params, "patient_id": encoded}
+        return self._scope.url(f"{before}{encoded}{after}"), {**self._scope.params, "patient_id": encoded}
 
     def _learn(self, formation: CdtFormation) -> None:
         super()._learn(formation)

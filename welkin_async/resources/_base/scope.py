@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 from uuid import UUID
 
@@ -103,6 +104,13 @@ class Sender(Protocol):
     def row_hook(self, line: RequestLine) -> Callable[[str], None] | None:
         """Return what is told the outcome of each row of a bulk operation; None where nobody listens."""
         ...
+
+
+@lru_cache(maxsize=64)
+def _origin(base_url: str) -> tuple[str, str, str]:
+    """Take a base URL apart: its scheme, its authority, and a path before the API's own."""
+    url = URL(base_url, encoded=True)
+    return url.scheme, url.raw_authority, url.raw_path.rstrip("/")
 
 
 @attrs.frozen
@@ -253,11 +261,7 @@ class Scope:
             InvalidInputError: a parameter, the query or the body cannot be sent.
         """
         encoded = {name: encode_segment(value, name) for name, value in params.items()}
-        url = self._url(operation, encoded)
-        if query:
-            text = encode_query(query)
-            if text:
-                url = f"{url}?{text}"
+        url = self.url(self._path(operation, encoded), encode_query(query) if query else "")
         options = options or {}
         defaults = self.defaults
         if not 0 < options.get("timeout", defaults.timeout) < float("inf"):
@@ -266,7 +270,7 @@ class Scope:
             raise InvalidInputError("at least 1: the first attempt counts too", ("max_attempts",))
         return Request(
             operation,
-            URL(url, encoded=True),
+            url,
             None if body is None else self.codec.encode(body),
             options.get("timeout", defaults.timeout),
             options.get("max_attempts", defaults.max_attempts),
@@ -277,15 +281,25 @@ class Scope:
             sure=defaults.sure,
         )
 
-    def _url(self, operation: Operation, params: Mapping[str, str]) -> str:
+    def url(self, path: str, query: str = "") -> URL:
+        """Return where a path of the API is; made of its parts, which need not be told apart again.
+
+        Args:
+            path: The path, percent-encoded.
+            query: The query string, likewise, without its question mark.
+        """
+        scheme, authority, before = _origin(self.base_url)
+        return URL.build(scheme=scheme, authority=authority, path=before + path, query_string=query, encoded=True)
+
+    def _path(self, operation: Operation, params: Mapping[str, str]) -> str:
         """Fill an operation's path; what the scope knows of it is filled in once."""
         if not params or not self.params.keys().isdisjoint(params):
-            return self.base_url + operation.path({**self.params, **params})
+            return operation.path({**self.params, **params})
         known = self._prefixes.get(operation.template)
         if known is None:
             left_open = {name: f"{{{name}}}" for name in operation.parameters}
             known = self._prefixes[operation.template] = operation.path({**left_open, **self.params})
-        return self.base_url + fill(known, params)
+        return fill(known, params)
 
     async def send(self, operation: Operation, **arguments: Any) -> Answer:
         """Put a request together and send it; arguments as for `request`."""
