@@ -37,7 +37,7 @@ from .helpers import (
     serving_in_threads,
     until,
 )
-from .raw_answers import BODY, OK, SIZED
+from .raw_answers import BODY, CHUNKED, OK, SIZED
 
 ANSWER = OK + SIZED
 OTHER = OK + b'Content-Length: 11\r\n\r\n{"id":"r2"}'
@@ -531,10 +531,41 @@ class StubbornTransport(asyncio.Transport):
         self.aborted = True
 
 
+def connected(
+    on_begun: Callable[[DirectConnection], None] = lambda _: None,
+) -> tuple[DirectConnection, StubbornTransport]:
+    """Return a connection and its transport."""
+    connection = DirectConnection(asyncio.get_running_loop(), on_begun, lambda _: None)
+    return connection, StubbornTransport(connection)
+
+
+@pytest.mark.parametrize(
+    ("reads", "begun_after"),
+    [
+        ([OK, SIZED], []),
+        ([OK, SIZED[:-1], b"}"], [1]),
+        ([OK + b"Content-Le", b"ngth: 11\r\n\r\n", BODY], [1]),
+        ([b"HTTP/1.1 103 X\r\n\r\n", OK, SIZED[:22], BODY[:3], BODY[3:]], [2]),
+        ([OK + CHUNKED, b"0\r\n", b"\r\n"], [0]),
+        ([OK + SIZED], []),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], []),
+    ],
+)
+async def test_an_answer_has_begun_with_its_whole_head(reads: list[bytes], begun_after: list[int]) -> None:
+    """Once, where the body is still to come; a byte of the head prolongs nothing."""
+    begun: list[int] = []
+    parser = ResponseParser(1000)
+    connection, _ = connected(lambda _: begun.append(parser.received))
+    answered = connection.send(b"head", parser, 1.0)
+    for data in reads:
+        connection.data_received(data)
+    assert await answered is None
+    assert begun == [sum(map(len, reads[: each + 1])) for each in begun_after]
+
+
 async def test_no_more_of_a_large_body_is_written_once_the_answer_is_there() -> None:
-    connection = DirectConnection(asyncio.get_running_loop(), lambda _: None)
-    transport = StubbornTransport(connection)
-    answered = connection.send(b"head", ResponseParser(1000, print))
+    connection, transport = connected()
+    answered = connection.send(b"head", ResponseParser(1000), 1.0)
     sending = asyncio.create_task(connection.send_body(b"a" * 10_000_000))
     await asyncio.sleep(0)
     assert len(transport.written) == 2
@@ -545,9 +576,8 @@ async def test_no_more_of_a_large_body_is_written_once_the_answer_is_there() -> 
 
 
 async def test_a_connection_with_bytes_still_to_send_is_not_used_again() -> None:
-    connection = DirectConnection(asyncio.get_running_loop(), lambda _: None)
-    transport = StubbornTransport(connection)
-    connection.send(b"head", ResponseParser(1000, print))
+    connection, transport = connected()
+    connection.send(b"head", ResponseParser(1000), 1.0)
     connection.data_received(ANSWER)
     assert not connection.release()
     transport.written.clear()

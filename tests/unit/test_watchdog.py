@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from welkin_async.http.engines.watchdog import Watchdog
+from welkin_async.http.engines.watchdog import TaskWatchdog
 
 from .clockwork import run
 
 
-async def watched(watchdog: Watchdog, seconds: float, work: float) -> str:
+async def watched(watchdog: TaskWatchdog, seconds: float, work: float) -> str:
     """Work under a deadline, as an exchange does."""
     task = asyncio.current_task()
     assert task is not None
@@ -20,16 +20,16 @@ async def watched(watchdog: Watchdog, seconds: float, work: float) -> str:
     try:
         await asyncio.sleep(work)
     except asyncio.CancelledError:
-        if watchdog.leave(task):
+        if watchdog.was_late(task):
             return "late"
         raise
-    watchdog.leave(task)
+    watchdog.was_late(task)
     return "done"
 
 
 async def test_two_looks_at_one_moment_cancel_a_task_once() -> None:
     """A second cancellation would leave the exchange as somebody else's."""
-    watchdog = Watchdog(asyncio.get_running_loop())
+    watchdog = TaskWatchdog(asyncio.get_running_loop())
     late = asyncio.create_task(watched(watchdog, 0.0, 9.0))
     await asyncio.sleep(0)
     watchdog._look()
@@ -40,7 +40,7 @@ async def test_two_looks_at_one_moment_cancel_a_task_once() -> None:
 def test_who_is_late_is_ended_and_who_is_not_is_left_alone() -> None:
     async def main() -> tuple[list[str], float]:
         loop = asyncio.get_running_loop()
-        watchdog, started = Watchdog(loop), loop.time()
+        watchdog, started = TaskWatchdog(loop), loop.time()
         deadlines = [(3.0, 9.0), (1.0, 9.0), (2.0, 1.0), (9.0, 8.0), (1.0, 0.0)]
         ended = await asyncio.gather(*(watched(watchdog, *each) for each in deadlines))
         assert watchdog._watched == {}
@@ -54,7 +54,7 @@ def test_who_is_late_is_ended_and_who_is_not_is_left_alone() -> None:
 def test_a_deadline_can_be_moved() -> None:
     async def main() -> tuple[str, float]:
         loop = asyncio.get_running_loop()
-        watchdog, started = Watchdog(loop), loop.time()
+        watchdog, started = TaskWatchdog(loop), loop.time()
         task = asyncio.create_task(watched(watchdog, 1.0, 9.0))
         await asyncio.sleep(0.5)
         watchdog.watch(task, started + 4.0)
@@ -71,7 +71,7 @@ def test_a_cancellation_from_outside_stays_one(when: float) -> None:
 
     async def main() -> bool:
         loop = asyncio.get_running_loop()
-        task = asyncio.create_task(watched(Watchdog(loop), 1.0, 9.0))
+        task = asyncio.create_task(watched(TaskWatchdog(loop), 1.0, 9.0))
         await asyncio.sleep(0)
         loop.call_at(loop.time() + when, task.cancel)
         await asyncio.wait((task,))
@@ -84,7 +84,7 @@ def test_a_task_that_is_late_may_go_on_afterwards() -> None:
     """The count of cancellations is as it was, so that timeouts around it go on working."""
 
     async def main() -> tuple[str, str, int]:
-        watchdog = Watchdog(asyncio.get_running_loop())
+        watchdog = TaskWatchdog(asyncio.get_running_loop())
 
         async def twice() -> tuple[str, str, int]:
             task: asyncio.Task[Any] | None = asyncio.current_task()
@@ -106,7 +106,7 @@ def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
             made.append(when)
             return call_at(when, *arguments, **options)
 
-        watchdog = Watchdog(loop)
+        watchdog = TaskWatchdog(loop)
         monkeypatch.setattr(loop, "call_at", counted)
         for _ in range(1000):
             await watched(watchdog, 30.0, 0.0)
@@ -117,7 +117,7 @@ def test_one_timer_serves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_left_behind_once_closed() -> None:
     async def main() -> bool:
-        watchdog = Watchdog(asyncio.get_running_loop())
+        watchdog = TaskWatchdog(asyncio.get_running_loop())
         await watched(watchdog, 30.0, 0.0)
         watchdog.close()
         return watchdog._timer is None

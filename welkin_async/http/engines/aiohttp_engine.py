@@ -30,7 +30,7 @@ from welkin_async.http.engines.engine import (
     answer_limit,
     connect_timeout,
 )
-from welkin_async.http.engines.watchdog import Watchdog
+from welkin_async.http.engines.watchdog import TaskWatchdog
 from welkin_async.http.retry import AnswerTooLargeError
 from welkin_async.http.settings import Settings, checked_proxy
 from welkin_async.wire.exchange import Exchange
@@ -201,7 +201,7 @@ class AiohttpEngine:
         self._fresh: aiohttp.ClientSession | None = None
         self._found: aiohttp.ClientSession | None = None
         self._finder = _Finder(self._connector)
-        self._watchdog = Watchdog(self._loop)
+        self._watchdog = TaskWatchdog(self._loop)
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     def _make_connector(self, **options: Any) -> _Connector:
@@ -279,16 +279,16 @@ class AiohttpEngine:
             exchange = response.exchange() if type(response) is _Response else None
             reply = Reply(response.status, response.headers, content, 0, exchange)
         except asyncio.CancelledError:
-            if watchdog.leave(task):
+            if watchdog.was_late(task):
                 raise TimeoutError from None
             raise
         except BaseException as error:
-            watchdog.leave(task)
+            watchdog.was_late(task)
             if isinstance(data, _GuardedBody) and data.refused:
                 raise NotPermittedError from None
             self._note_failure(error)
             raise
-        watchdog.leave(task)
+        watchdog.was_late(task)
         return reply
 
     async def transfer(
@@ -309,14 +309,14 @@ class AiohttpEngine:
         try:
             reply = await self._transfer(method, url, stream, headers, timeout, task, self._chosen(fresh, None))
         except asyncio.CancelledError:
-            if watchdog.leave(task):
+            if watchdog.was_late(task):
                 raise TimeoutError from None
             raise
         except BaseException as error:
-            watchdog.leave(task)
+            watchdog.was_late(task)
             self._note_failure(error)
             raise
-        watchdog.leave(task)
+        watchdog.was_late(task)
         return reply
 
     async def _transfer(

@@ -13,6 +13,9 @@ from welkin_async.http.retry import MalformedAnswerError
 
 _PIECE = 1 << 18  # bytes of a large body written at a time
 
+Failure = aiohttp.ClientError | TimeoutError
+"""Why an exchange brought no answer."""
+
 
 class DirectConnection(asyncio.Protocol):
     """Writes a request and feeds what comes back to the exchange's parser; see `wire.exchange.Connection`.
@@ -22,6 +25,7 @@ class DirectConnection(asyncio.Protocol):
 
     Args:
         loop: The event loop.
+        on_begun: Called where the head of an answer was read and its body is still to come.
         on_lost: Called once it is gone.
 
     Attributes:
@@ -29,15 +33,21 @@ class DirectConnection(asyncio.Protocol):
         confirmed: The number of the latest answer that passed its identity check; 0 for none.
         disordered: Whether an answer too many, or that of another request, was seen on it.
         idle_since: The moment, on the loop's clock, at which the last exchange ended.
+        timeout: Seconds within which the answer of the present exchange is to begin.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[DirectConnection], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_begun: Callable[[DirectConnection], None],
+        on_lost: Callable[[DirectConnection], None],
+    ) -> None:
         self.answers = self.confirmed = 0
         self.disordered = self._retired = False
-        self.idle_since = 0.0
-        self._loop, self._on_lost = loop, on_lost
+        self.idle_since = self.timeout = 0.0
+        self._loop, self._on_begun, self._on_lost = loop, on_begun, on_lost
         self._parser: ResponseParser | None = None
-        self._ended: asyncio.Future[aiohttp.ClientError | None] = loop.create_future()
+        self._ended: asyncio.Future[Failure | None] = loop.create_future()
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -46,17 +56,18 @@ class DirectConnection(asyncio.Protocol):
         """Whether another request may still go over it."""
         return not (self._retired or self._transport.is_closing())
 
-    def send(self, data: bytes, parser: ResponseParser) -> asyncio.Future[aiohttp.ClientError | None]:
+    def send(self, data: bytes, parser: ResponseParser, timeout: float) -> asyncio.Future[Failure | None]:
         """Begin an exchange.
 
         Args:
             data: The request, or its head alone where `send_body` follows.
             parser: Takes in the answer.
+            timeout: Seconds within which it is to begin.
 
         Returns:
             Done with None once the answer is complete, or with the reason why it will not be.
         """
-        self._parser = parser
+        self._parser, self.timeout = parser, timeout
         self._ended = ended = self._loop.create_future()
         self._transport.write(data)
         return ended
@@ -83,7 +94,11 @@ class DirectConnection(asyncio.Protocol):
         if self._parser is None:
             self.close()
 
-    def close(self, error: aiohttp.ClientError | None = None) -> None:
+    def time_out(self) -> None:
+        """End the exchange that is under way: its answer did not come in time."""
+        self.close(TimeoutError())
+
+    def close(self, error: Failure | None = None) -> None:
         """Drop the connection at once; an exchange that is under way on it breaks off.
 
         Args:
@@ -104,9 +119,12 @@ class DirectConnection(asyncio.Protocol):
             self.disordered = True
             self.close()
             return
+        begun = bool(parser.head)
         try:
             if parser.feed(data):
                 self._end(None)
+            elif parser.head and not begun:
+                self._on_begun(self)
         except aiohttp.ClientError as error:
             self.disordered = isinstance(error, MalformedAnswerError)  # part of it may be another answer
             self.close(error)
@@ -133,7 +151,7 @@ class DirectConnection(asyncio.Protocol):
         """Let it go on; called by the loop."""
         self._writable.set()
 
-    def _end(self, error: aiohttp.ClientError | None) -> None:
+    def _end(self, error: Failure | None) -> None:
         """Let the exchange that is on go on."""
         if not self._ended.done():
             self._ended.set_result(error)

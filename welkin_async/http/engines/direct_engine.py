@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -45,7 +44,7 @@ class DirectEngine:
         origin = URL(settings.base_url)
         self._authority = origin.raw_authority
         self._pool = ConnectionPool(origin, settings.ssl)
-        self._watchdog = Watchdog(self._loop)
+        self._watchdog = Watchdog(self._loop, DirectConnection.time_out)
         self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
         self._written: dict[int, tuple[CIMultiDict[str], bytes]] = {}
 
@@ -76,34 +75,25 @@ class DirectEngine:
         large = body is not None and len(body) > _JOINED
         if body and not large:
             request += body
-        connection: DirectConnection | None = None
-        task = asyncio.current_task()
-        assert task is not None
-        parser = ResponseParser(
-            max_answer or self._max_answer,
-            lambda: self._watchdog.watch(task, self._loop.time() + BODY_SHARE * timeout),
-        )
-        self._watchdog.watch(task, started + timeout)
+        connection = None if fresh else self._pool.take(started, via)
+        if connection is None:
+            connection = await self._pool.connect(connect_timeout(timeout), self._begun)
         try:
-            connection = None if fresh else self._pool.take(started, via)
-            if connection is None:
-                connection = await self._pool.connect(connect_timeout(timeout))
             if permit is not None and not permit():
                 raise NotPermittedError
-            ended = connection.send(request, parser)
+            self._watchdog.watch(connection, started + timeout)
+            parser = ResponseParser(max_answer or self._max_answer)
+            ended = connection.send(request, parser, timeout)
             if large and body is not None:
                 await connection.send_body(body)
             if (failure := await ended) is not None:
                 raise failure
             content = parser.body()
-        except BaseException as error:
-            late = self._watchdog.leave(task)
-            if connection is not None:
-                connection.close()
-            if late and isinstance(error, asyncio.CancelledError):
-                raise (TimeoutError if connection else aiohttp.ConnectionTimeoutError) from None
+        except BaseException:
+            self._watchdog.leave(connection)
+            connection.close()
             raise
-        self._watchdog.leave(task)
+        self._watchdog.leave(connection)
         connection.answers = number = connection.answers + 1
         if parser.reusable and not fresh:
             self._pool.put(connection)
@@ -122,6 +112,10 @@ class DirectEngine:
         self._watchdog.close()
         await self._pool.aclose()
         await self._other.aclose()
+
+    def _begun(self, connection: DirectConnection) -> None:
+        """Give an answer that has begun its own time for the rest."""
+        self._watchdog.watch(connection, self._loop.time() + BODY_SHARE * connection.timeout)
 
     def _head(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str]) -> bytes:
         """Write request line and headers; those of a token are written once."""

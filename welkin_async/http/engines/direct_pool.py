@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import aiohappyeyeballs
@@ -65,18 +66,19 @@ class ConnectionPool:
         if self._expiry is None:
             self._expire()
 
-    async def connect(self, seconds: float) -> DirectConnection:
+    async def connect(self, seconds: float, on_begun: Callable[[DirectConnection], None]) -> DirectConnection:
         """Make a connection.
 
         Args:
             seconds: How long it may take, DNS and TLS included.
+            on_begun: Called with it where the head of an answer was read and its body is still to come.
 
         Raises:
             aiohttp.ClientConnectorError: it could not be made; its subclasses tell DNS and TLS apart.
             aiohttp.ConnectionTimeoutError: it was not made in time.
             aiohttp.ClientConnectionError: the pool is closed.
         """
-        connection = DirectConnection(self._loop, self._lost)
+        connection = DirectConnection(self._loop, on_begun, self._lost)
         try:
             async with asyncio.timeout(seconds):
                 connected = await aiohappyeyeballs.start_connection(  # uvloop's own connecting knows no Happy Eyeballs

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
 
 import aiohttp
 import httptools
@@ -31,7 +30,6 @@ class ResponseParser:
 
     Args:
         max_answer: Bytes an answer may have at most, as it was sent and once it was inflated.
-        on_begun: Called where the head of the answer was read and its body is still to come.
 
     Attributes:
         status: The HTTP status; 0 until the head was read.
@@ -51,8 +49,8 @@ class ResponseParser:
     _line_ends = 0  # CR and LF that came last, in a row
     _chunked = _encoded = False
 
-    def __init__(self, max_answer: int, on_begun: Callable[[], None]) -> None:
-        self._limit, self._on_begun = max_answer, on_begun
+    def __init__(self, max_answer: int) -> None:
+        self._limit = max_answer
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
 
@@ -172,8 +170,6 @@ class ResponseParser:
             self._chunked = bool(codings)
             if codings and (codings != ["chunked"] or not head.startswith(b"http/1.1")):
                 raise MalformedAnswerError("a transfer coding other than chunked once")
-        if not self.complete:
-            self._on_begun()
 
     def _is_whole(self) -> bool:
         """Tell whether the body is JSON that shows its end: a number cut short is a number still."""
