@@ -16,14 +16,14 @@ import attrs
 
 from welkin_async.bulk import ChunkReport
 from welkin_async.files.chunks.chunk_importer import FileWork, PreparedImport
-from welkin_async.files.chunks.plan import plan_settings, run_identity
+from welkin_async.files.chunks.plan import divide, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, ProcessPool
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.change_records import RecordDeletion, RecordUpdate
 from welkin_async.files.jobs.create_patients import PatientImport
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.job import FileJob
-from welkin_async.files.jobs.open_file import formation_of, open_file
+from welkin_async.files.jobs.open_file import checked_input, formation_of, open_file
 from welkin_async.files.jobs.upsert_records import RecordUpsert
 from welkin_async.files.mapping.columns import Columns
 from welkin_async.files.mapping.proposal import MappingProposal, propose
@@ -33,6 +33,7 @@ from welkin_async.files.options import (
     ImportOptions,
     PatientColumn,
     PatientImportOptions,
+    ProcessFileOptions,
     ProcessImportOptions,
     RunOptions,
     StrPath,
@@ -160,14 +161,15 @@ async def import_in_processes(
     lease: float = LEASE,
     stop: asyncio.Event | None = None,
     on_progress: Callable[[ChunkReport], None] | None = None,
-    **options: Unpack[ProcessImportOptions],
+    **options: Unpack[ProcessFileOptions],
 ) -> ChunkReport:
     """Create a CDT record for each row, exactly once, by several processes of this machine.
 
     The file is divided into chunks (`plan`), which the processes import (`bulk.import_chunk`) under leases in a ledger.
     A process that dies is replaced, and its chunk done again by what is found on the server. The same call goes on
     where an earlier one ended. The processes are started anew (``spawn``), so that a script that calls this needs the
-    usual ``if __name__ == "__main__"``.
+    usual ``if __name__ == "__main__"``. Reject, review and results files have the rows that `import_records` puts in
+    them, in the order of the file.
 
     Args:
         welkin: An open session, whose settings those of the processes' sessions are; its ``rate`` is what all of them
@@ -182,14 +184,15 @@ async def import_in_processes(
         lease: Seconds that the lease of a chunk lasts.
         stop: An event that asks for an orderly end: no further chunk is begun.
         on_progress: Called with the counts up to then whenever a chunk is done.
-        options: See `ProcessImportOptions`.
+        options: See `ProcessFileOptions` and `ProcessImportOptions`.
 
     Returns:
         The counts, after the final scan.
 
     Raises:
         WorkersFailedError: a chunk could not be carried out.
-        FileError: the file or an option does not fit; nothing was sent.
+        FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written at the
+            end, whose rows stay where they were.
         SharedStoreError: the store cannot be used.
         WelkinError: the final scan could not be made, or the session is not open.
         TypeError: there is no such option.
@@ -232,8 +235,9 @@ def prepare_import(
         FileError: the file or an option does not fit.
         TypeError: there is no such option.
     """
-    job = process_job(Path(source), cdt, patient, dict(options))
-    made = plan_settings(job.settings, by=job.patient.column, rows=rows, key=job.key)
+    job = process_job(Path(source), cdt, patient, dict(options), outputs=False)
+    found = checked_input(job.settings)
+    made = divide(found, job.settings, by=job.patient.column, rows=rows, key=job.key)
     identity = run_identity(made, job, welkin)
     return PreparedImport(
         work=FileWork(job=job, digest=made.digest, run=identity[:16]), identity=identity, chunks=made.chunks
@@ -264,23 +268,28 @@ def file_work(
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    return FileWork(job=process_job(Path(source), cdt, patient, dict(options)), digest=digest, run=run)
+    job = process_job(Path(source), cdt, patient, dict(options), outputs=False)
+    return FileWork(job=job, digest=digest, run=run)
 
 
-def process_job(file: Path, cdt: str, patient: PatientColumn | str, options: dict[str, Any]) -> RecordImport:
+def process_job(
+    file: Path, cdt: str, patient: PatientColumn | str, options: dict[str, Any], *, outputs: bool = True
+) -> RecordImport:
     """Return what several processes do with the rows of a file.
 
     Args:
         file: The file.
         cdt: The CDT's name.
         patient: The column that names the patient.
-        options: See `ProcessImportOptions`.
+        options: See `ProcessFileOptions`.
+        outputs: Whether files of rows may be asked for, which somebody joins at the end.
 
     Raises:
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    if unknown := options.keys() - ProcessImportOptions.__optional_keys__:
+    known = ProcessFileOptions if outputs else ProcessImportOptions
+    if unknown := options.keys() - known.__optional_keys__:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     given: dict[str, Any] = {**options}
     references = _patient(patient).references
