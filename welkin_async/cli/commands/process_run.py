@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -110,7 +110,7 @@ def carry_out_in_processes(
             raise CommandError("--processes goes with a single file")
         counts = _Counts()
         interrupt.orderly, interrupt.notice = True, _DRAINING
-        jobs = [_job(job_of(file), rejects=rejects) for file in files]
+        jobs = _jobs([job_of(file) for file in files], rejects=rejects)
         running: ProcessPool | RayImport
         async with contextlib.AsyncExitStack() as held:
             if ray is None:
@@ -154,10 +154,27 @@ def carry_out_in_processes(
     finish(main, as_json=flags.json)
 
 
-def _job(job: RecordImport, *, rejects: bool) -> RecordImport:
-    """Return a job as several processes do it: without a journal, and without files of rows where none are wanted."""
-    settings = attrs.evolve(job.settings, journal=None)
-    return attrs.evolve(job, settings=settings if rejects else attrs.evolve(settings, rejects=None, review=None))
+def _jobs(jobs: Iterable[RecordImport], *, rejects: bool) -> list[RecordImport]:
+    """Return jobs as several processes do them: without a journal, and no two of them with one file of rows.
+
+    Inputs whose names differ in their endings alone have reject files of their whole names.
+    """
+    done: list[RecordImport] = []
+    taken: set[Path | None] = set()
+    for job in jobs:
+        settings = attrs.evolve(job.settings, journal=None)
+        file, path = settings.file, settings.rejects
+        if not rejects:
+            settings = attrs.evolve(settings, rejects=None, review=None)
+        elif path in taken and path is not None:
+            settings = attrs.evolve(
+                settings,
+                rejects=file.with_name(f"{file.name}.rejects{path.suffix}"),
+                review=file.with_name(f"{file.name}.review{path.suffix}"),
+            )
+        taken.add(path)
+        done.append(attrs.evolve(job, settings=settings))
+    return done
 
 
 def _check(files: Sequence[Path], flags: RunFlags, option: str) -> None:
