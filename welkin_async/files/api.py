@@ -41,6 +41,7 @@ from welkin_async.files.options import (
     UpsertOptions,
 )
 from welkin_async.files.readers.frames import Frame, frame_of
+from welkin_async.files.readers.object_file import local_copy, object_name, object_url
 from welkin_async.files.readers.parquet_reader import parquet_batches
 from welkin_async.files.readers.spool import FileSource, local_file, private_folder
 from welkin_async.files.report.comparison_report import ComparisonReport
@@ -53,7 +54,7 @@ from welkin_async.session import Welkin
 from welkin_async.shared.ledger import LEASE
 from welkin_async.wire.tracebacks import without_frames
 
-_SETTINGS = frozenset(attrs.fields_dict(FileSettings)) - {"file", "format"}
+_SETTINGS = frozenset(attrs.fields_dict(FileSettings)) - {"file", "url", "format"}
 
 
 async def _run(
@@ -174,13 +175,14 @@ async def import_in_processes(
     Args:
         welkin: An open session, whose settings those of the processes' sessions are; its ``rate`` is what all of them
             may send together.
-        source: The file.
+        source: The file; or the URL of one in an object storage, such as ``s3://bucket/medications.csv``, which pyarrow
+            reads (extra ``parquet``). Each process fetches it, and refuses one with another content.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         processes: How many processes.
         rows: How many rows a chunk is to have; the rows of a patient are in one chunk.
         shared: The URL of the store that holds the ledger, as for `Welkin`; a SQLite file beside the input, which ends
-            in ``.ledger``, where it is None.
+            in ``.ledger``, where it is None, and in the working folder where the input is not on this machine.
         lease: Seconds that the lease of a chunk lasts.
         stop: An event that asks for an orderly end: no further chunk is begun.
         on_progress: Called with the counts up to then whenever a chunk is done.
@@ -197,7 +199,7 @@ async def import_in_processes(
         WelkinError: the final scan could not be made, or the session is not open.
         TypeError: there is no such option.
     """
-    job = process_job(Path(source), cdt, patient, dict(options))
+    job = process_job(source, cdt, patient, dict(options))
     pool = ProcessPool(
         job,
         welkin,
@@ -225,7 +227,8 @@ def prepare_import(
 
     Args:
         welkin: A session, which need not be open.
-        source: The file; its workers find it at the same path.
+        source: The file; its workers find it at the same path. Or a URL, by which they fetch it; see
+            `import_in_processes`.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         rows: How many rows a chunk is to have; the rows of a patient are in one chunk.
@@ -235,9 +238,9 @@ def prepare_import(
         FileError: the file or an option does not fit.
         TypeError: there is no such option.
     """
-    job = process_job(Path(source), cdt, patient, dict(options), outputs=False)
-    found = checked_input(job.settings)
-    made = divide(found, job.settings, by=job.patient.column, rows=rows, key=job.key)
+    job = process_job(source, cdt, patient, dict(options), outputs=False)
+    with local_copy(job.settings) as settings:
+        made = divide(checked_input(settings), settings, by=job.patient.column, rows=rows, key=job.key)
     identity = run_identity(made, job, welkin)
     return PreparedImport(
         work=FileWork(job=job, digest=made.digest, run=identity[:16]), identity=identity, chunks=made.chunks
@@ -268,17 +271,17 @@ def file_work(
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    job = process_job(Path(source), cdt, patient, dict(options), outputs=False)
+    job = process_job(source, cdt, patient, dict(options), outputs=False)
     return FileWork(job=job, digest=digest, run=run)
 
 
 def process_job(
-    file: Path, cdt: str, patient: PatientColumn | str, options: dict[str, Any], *, outputs: bool = True
+    source: StrPath, cdt: str, patient: PatientColumn | str, options: dict[str, Any], *, outputs: bool = True
 ) -> RecordImport:
     """Return what several processes do with the rows of a file.
 
     Args:
-        file: The file.
+        source: The file, or the URL of an object.
         cdt: The CDT's name.
         patient: The column that names the patient.
         options: See `ProcessFileOptions`.
@@ -296,7 +299,9 @@ def process_job(
     if references is not None and len({*references.values()}) < len(references):
         raise FileError("a patient map with two references to one patient does not go with several processes")
     settings = {name: given.pop(name) for name in _SETTINGS & given.keys()}
-    read = FileSettings(file=file, format=given.pop("format", None), **settings)
+    url = object_url(source)
+    file = Path(source) if url is None else Path(object_name(url))
+    read = FileSettings(file=file, url=url, format=given.pop("format", None), **settings)
     return RecordImport(settings=read, cdt=cdt, patient=_patient(patient), **given)
 
 

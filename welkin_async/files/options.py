@@ -428,6 +428,7 @@ class FileSettings:
     """The settings of a run: which file is worked through, and how; see `RunOptions` and `FieldOptions`."""
 
     file: Path
+    url: str | None = attrs.field(default=None, repr=False)  # of an object storage, where each process fetches the file
     format: Format | Literal["mappings"] | None = None
     mapping: tuple[ColumnMap, ...] = attrs.field(default=(), converter=_column_maps)
     constants: tuple[tuple[str, Any], ...] = attrs.field(default=(), converter=_constants)

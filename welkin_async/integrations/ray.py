@@ -34,6 +34,7 @@ from welkin_async.files.chunks.plan import Plan, divide, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, seal_key
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import open_file
+from welkin_async.files.readers.object_file import local_copy
 from welkin_async.http.settings import Settings
 from welkin_async.integrations.ray_worker import ChunkWorker, WorkerSettings
 from welkin_async.session import Welkin
@@ -75,8 +76,9 @@ async def ray_import(
     too: whichever is allowed to by the ledger. The same call goes on where an earlier one ended.
 
     Args:
-        paths: CSV, NDJSON, Parquet or other files, as `files.import_records` reads them. Where rows have keys of their
-            own (``key``) a file is begun when the one before is done, because a key may be in both.
+        paths: CSV, NDJSON, Parquet or other files, as `files.import_records` reads them; or URLs of an object storage,
+            such as ``s3://bucket/medications.csv``, from which each worker fetches its own copy. Where rows have keys of
+            their own (``key``) a file is begun when the one before is done, because a key may be in both.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         settings: Of the workers' sessions (``welkin.settings``), with the secret in them, which goes through Ray; their
@@ -108,7 +110,7 @@ async def ray_import(
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if len(given) > 1 and any(options.get(name) is not None for name in ("rejects", "review", "results")):
         raise FileError("rejects=, review= and results= go with a single file")
-    jobs = [process_job(Path(path), cdt, patient, dict(options)) for path in given]
+    jobs = [process_job(path, cdt, patient, dict(options)) for path in given]
     running = RayImport(
         jobs,
         settings=settings,
@@ -208,9 +210,9 @@ class RayImport:
         _check_store(url, self._ray)
         shared = coordination(url, self._lease)
         try:
-            async with Welkin.from_settings(settings, check="off") as welkin:
+            async with Welkin.from_settings(settings, check="off") as welkin, contextlib.AsyncExitStack() as held:
                 await shared.init()
-                await self._plan(welkin, shared)
+                await self._plan(welkin, shared, held)
                 async with self._workers():
                     for phase in self._phases():
                         for number in phase:
@@ -222,16 +224,18 @@ class RayImport:
                 outputs.close()
             await shared.aclose()
 
-    async def _plan(self, welkin: Welkin, shared: Coordination) -> None:
+    async def _plan(self, welkin: Welkin, shared: Coordination, held: contextlib.AsyncExitStack) -> None:
         """Divide the files into chunks, and open a run for each."""
         digests: set[str] = set()
-        for job in self._jobs:
-            opened = await open_file(job.settings)
+        for given in self._jobs:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(given.settings))
+            job = attrs.evolve(given, settings=settings)
+            opened = await open_file(settings)
             opened.source.close()
             cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
-            made = await anyio.to_thread.run_sync(cut, opened.input, job.settings)
+            made = await anyio.to_thread.run_sync(cut, opened.input, settings)
             if made.digest in digests:
-                raise FileError(f"{job.settings.file.name} has the same content as another of the files")
+                raise FileError(f"{settings.file.name} has the same content as another of the files")
             digests.add(made.digest)
             identity = run_identity(made, job, welkin)
             run, outputs = identity[:16], ChunkFiles(job, opened)

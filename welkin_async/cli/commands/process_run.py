@@ -23,6 +23,7 @@ from welkin_async.errors import WelkinError, printable
 from welkin_async.files import WorkersFailedError
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.readers.object_file import object_name, object_url
 from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.report.text import whole
 from welkin_async.integrations.ray import RayImport, joined
@@ -110,7 +111,7 @@ def carry_out_in_processes(
             raise CommandError("--processes goes with a single file")
         counts = _Counts()
         interrupt.orderly, interrupt.notice = True, _DRAINING
-        jobs = _jobs([job_of(file) for file in files], rejects=rejects)
+        jobs = _jobs([_job(job_of, file) for file in files], rejects=rejects)
         running: ProcessPool | RayImport
         async with contextlib.AsyncExitStack() as held:
             if ray is None:
@@ -154,6 +155,15 @@ def carry_out_in_processes(
     finish(main, as_json=flags.json)
 
 
+def _job(job_of: Callable[[Path], RecordImport], file: Path) -> RecordImport:
+    """Return what is done with a file, or with an object, whose other files are in the working folder."""
+    url = object_url(file)
+    if url is None:
+        return job_of(file)
+    job = job_of(Path(object_name(url)))
+    return attrs.evolve(job, settings=attrs.evolve(job.settings, url=url))
+
+
 def _jobs(jobs: Iterable[RecordImport], *, rejects: bool) -> list[RecordImport]:
     """Return jobs as several processes do them: without a journal, and no two of them with one file of rows.
 
@@ -193,7 +203,7 @@ def _check(files: Sequence[Path], flags: RunFlags, option: str) -> None:
         raise CommandError(f"{' and '.join(given)} does not go with {option}")
     if len(files) > 1:
         flags.check_several()
-    if not all(file.is_file() for file in files):
+    if not all(file.is_file() or object_url(file) is not None for file in files):
         raise CommandError(f"{option} goes with files, not with folders or standard input")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile, open_file
 from welkin_async.files.mapping.row_mapper import RowMapper
+from welkin_async.files.readers.object_file import local_copy
 from welkin_async.files.run.row_feed import RowFeed
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger
@@ -94,11 +96,15 @@ class ChunkImporter:
         """
         if given.parts is not None:
             await anyio.to_thread.run_sync(given.parts.check)
-        opened = await open_file(given.job.settings)
-        opened.source.close()
-        if opened.digest != given.digest:
-            raise FileError("the file has changed since its chunks were planned")
-        return cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
+        with contextlib.ExitStack() as held:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(given.job.settings))
+            opened = await open_file(settings)
+            opened.source.close()
+            if opened.digest != given.digest:
+                raise FileError("the file has changed since its chunks were planned")
+            importer = cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
+            weakref.finalize(importer, held.pop_all().close)  # a copy of the file is there as long as this is
+        return importer
 
     async def carry_out(self, chunk: Chunk, holder: str | None = None) -> ChunkReport:
         """Import a chunk, exactly once, however often and wherever it is begun; see `welkin_async.bulk.import_chunk`.

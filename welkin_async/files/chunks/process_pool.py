@@ -28,6 +28,7 @@ from welkin_async.files.chunks.worker import Order, Work, work
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import open_file
+from welkin_async.files.readers.object_file import local_copy
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
 from welkin_async.shared.errors import StoreUnreachableError
@@ -130,7 +131,12 @@ class ProcessPool:
             FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written.
             WelkinError: the store cannot be used, or the final scan not be made.
         """
-        job = self._job
+        with contextlib.ExitStack() as held:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
+            return await self._import(attrs.evolve(self._job, settings=settings))
+
+    async def _import(self, job: RecordImport) -> ChunkReport:
+        """Import a file of this machine; see `run`."""
         opened = await open_file(job.settings)
         opened.source.close()
         cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
