@@ -77,8 +77,8 @@ async def ray_import(
 
     Args:
         paths: CSV, NDJSON, Parquet or other files, as `files.import_records` reads them; or URLs of an object storage,
-            such as ``s3://bucket/medications.csv``, from which each worker fetches its own copy. Where rows have keys of
-            their own (``key``) a file is begun when the one before is done, because a key may be in both.
+            such as ``s3://bucket/medications.csv``, from which each worker fetches its own copy. Where rows have keys
+            of their own (``key``) a file is begun when the one before is done, because a key may be in both.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         settings: Of the workers' sessions (``welkin.settings``), with the secret in them, which goes through Ray; their
