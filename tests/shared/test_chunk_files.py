@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,22 @@ async def test_what_a_worker_puts_away_late_under_an_older_fence_does_not_count(
         killed.discard()
     assert (report.finished, report.unwritten) == (report.chunks, 0)
     assert len(rows_of(tmp_path / "out" / "no.csv")) == ROWS - report.created
+
+
+async def test_a_ledger_that_was_lost_leaves_no_rows_behind_that_another_has_brought_further(
+    server: Sandbox, connect: Any, file: Path, tmp_path: Path
+) -> None:
+    async with connect(server) as welkin:
+        async with Importing(welkin, file, tmp_path / "out") as first:
+            await first.carry_out(slice(1, 2))
+            assert first.outputs.folder is not None
+            kept = first.outputs.folder.path
+            (part,) = [path for path in kept.iterdir() if path.name.startswith(first.chunks[1].id)]
+            shutil.copytree(part, kept / f"{first.chunks[0].id}.00000007")  # left under a higher fence of that ledger
+        async with Importing(welkin, file, tmp_path / "out") as second:
+            report = await second.finish(await second.carry_out())
+    assert (report.finished, report.rows, report.unwritten) == (report.chunks, ROWS, 0)
+    assert len({row["_line"] for row in rows_of(tmp_path / "out" / "no.csv")}) == ROWS - report.created
 
 
 async def test_rows_that_are_there_twice_are_in_the_review_file(

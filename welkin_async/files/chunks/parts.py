@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,15 @@ class PartWriter:
         recorder: Takes rows in.
 
     Raises:
-        OSError: nothing can be written there.
+        FileError: nothing can be written there.
     """
 
     def __init__(self, folder: PartsFolder, settings: FileSettings, opened: OpenedFile) -> None:
         self._folder = folder.path
-        self._own = Path(tempfile.mkdtemp(dir=folder.path, prefix=_BEGUN))
+        try:
+            self._own = Path(tempfile.mkdtemp(dir=folder.path, prefix=_BEGUN))
+        except OSError as error:
+            raise FileError(f"a file of rows cannot be written: {error.strerror}") from None
         here: dict[str, Any] = {name: None if getattr(settings, name) is None else self._own / name for name in _NAMES}
         self._files = _files(attrs.evolve(settings, **here), opened)
         self.recorder = OutcomeRecorder(RowCounts(), self._files, opened.digest, journal=False)
@@ -179,10 +182,12 @@ class ChunkFiles:
         """
         self._run = run
         if self._path is not None and self._lock is not None:
-            self._earlier = await anext(ledger.finished(run), None) is not None
-            await anyio.to_thread.run_sync(self._begin, self._path, self._lock)
+            done: set[str] = set()
+            async for chunk, _, _ in ledger.finished(run):
+                done.add(chunk)
+            await anyio.to_thread.run_sync(self._begin, self._path, self._lock, done)
 
-    def _begin(self, path: Path, lock: JournalLock) -> None:
+    def _begin(self, path: Path, lock: JournalLock, done: Set[str]) -> None:
         try:
             lock.take()
             held = _mark_of(path)
@@ -190,12 +195,13 @@ class ChunkFiles:
                 raise FileError(
                     f"{path} holds rows of another import that is not done: let that come to its end, or move it"
                 )
-            self._fresh = not held
+            self._fresh, self._earlier = not held, bool(done)
             self.folder = folder = PartsFolder(path=path, mark=held["mark"] if held else secrets.token_hex(8))
             shutil.rmtree(_joined(path), ignore_errors=True)
             if held:
+                _drop_undone(path, done)
                 return
-            if not self._earlier:
+            if not done:
                 self.files.check_absent()
             check_folder(path)
             path.mkdir(0o700, exist_ok=True)
@@ -325,6 +331,13 @@ def _parts(folder: Path) -> list[Path]:
         if fence.isdigit():
             latest[chunk] = path
     return [*latest.values(), folder / _DOUBLED]
+
+
+def _drop_undone(folder: Path, done: Set[str]) -> None:
+    """Remove what was left of chunks that are to be begun again: another ledger's fences may have been higher."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name.rpartition(".")[0] not in done:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _mark_of(folder: Path) -> Mapping[str, str]:
