@@ -14,7 +14,7 @@ import pytest
 
 from welkin_async import files
 from welkin_async.files.chunks.chunk_importer import ChunkImporter
-from welkin_async.files.readers.object_file import object_name, object_url
+from welkin_async.files.chunks.object_file import object_name, object_url
 from welkin_async.sandbox import Sandbox
 from welkin_async.shared import coordination
 

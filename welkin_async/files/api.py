@@ -16,6 +16,7 @@ import attrs
 
 from welkin_async.bulk import ChunkReport
 from welkin_async.files.chunks.chunk_importer import FileWork, PreparedImport
+from welkin_async.files.chunks.object_file import local_copy, object_name, object_url
 from welkin_async.files.chunks.plan import divide, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, ProcessPool
 from welkin_async.files.errors import FileError
@@ -41,7 +42,6 @@ from welkin_async.files.options import (
     UpsertOptions,
 )
 from welkin_async.files.readers.frames import Frame, frame_of
-from welkin_async.files.readers.object_file import local_copy, object_name, object_url
 from welkin_async.files.readers.parquet_reader import parquet_batches
 from welkin_async.files.readers.spool import FileSource, local_file, private_folder
 from welkin_async.files.report.comparison_report import ComparisonReport

@@ -29,12 +29,12 @@ from welkin_async.files import FileError, PatientColumn, ProcessFileOptions, Wor
 from welkin_async.files.api import process_job
 from welkin_async.files.chunks.chunk_importer import FileWork
 from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue, Handout
+from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import ChunkFiles, all_paths
 from welkin_async.files.chunks.plan import Plan, divide, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, seal_key
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import open_file
-from welkin_async.files.readers.object_file import local_copy
 from welkin_async.http.settings import Settings
 from welkin_async.integrations.ray_worker import ChunkWorker, WorkerSettings
 from welkin_async.session import Welkin

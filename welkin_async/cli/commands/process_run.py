@@ -21,9 +21,9 @@ from welkin_async.cli.runtime import Interrupt, finish
 from welkin_async.cli.wording import CommandError
 from welkin_async.errors import WelkinError, printable
 from welkin_async.files import WorkersFailedError
+from welkin_async.files.chunks.object_file import object_name, object_url
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
-from welkin_async.files.readers.object_file import object_name, object_url
 from welkin_async.files.report.run_origin import RunOrigin
 from welkin_async.files.report.text import whole
 from welkin_async.integrations.ray import RayImport, joined

@@ -14,13 +14,13 @@ import attrs
 from welkin_async.bulk import ChunkReport, import_chunk
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_queue import Answer
+from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import PartsFolder, PartWriter
 from welkin_async.files.chunks.plan import Chunk, open_chunk
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile, open_file
 from welkin_async.files.mapping.row_mapper import RowMapper
-from welkin_async.files.readers.object_file import local_copy
 from welkin_async.files.run.row_feed import RowFeed
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger

@@ -22,13 +22,13 @@ from welkin_async.bulk import ChunkReport
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_importer import FileWork
 from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue
+from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import ChunkFiles, all_paths
 from welkin_async.files.chunks.plan import divide, run_identity
 from welkin_async.files.chunks.worker import Order, Work, work
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import open_file
-from welkin_async.files.readers.object_file import local_copy
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
 from welkin_async.shared.errors import StoreUnreachableError
