@@ -229,6 +229,18 @@ async def test_a_ledger_that_was_lost_leaves_no_rows_behind_that_another_has_bro
     assert len({row["_line"] for row in rows_of(tmp_path / "out" / "no.csv")}) == ROWS - report.created
 
 
+async def test_results_that_are_asked_for_when_all_is_done_are_missed(
+    server: Sandbox, connect: Any, file: Path, tmp_path: Path
+) -> None:
+    async with connect(server) as welkin:
+        async with Importing(welkin, file, tmp_path / "out", results=None) as first:
+            report = await first.finish(await first.carry_out())
+            assert report.unwritten == 0
+        async with Importing(welkin, file, tmp_path / "out") as second:
+            assert (await second.finish(report)).unwritten == ROWS
+    assert left(tmp_path / "out") == {"no.csv"}
+
+
 async def test_rows_that_are_there_twice_are_in_the_review_file(
     server: Sandbox, connect: Any, file: Path, tmp_path: Path
 ) -> None:
@@ -330,5 +342,10 @@ async def test_the_command_leaves_the_files_and_the_exit_code_of_one_process(tmp
     assert told[0] == told[1]
     assert (told[0][0], told[0][1]) == (1, {"rows.csv", "rows.rejects.csv", "all.ndjson"})
     assert paths == {"rejects": ["rows.rejects.csv"], "results": ["all.ndjson"]}
+    async with Sandbox(seed=1) as server:
+        for options in ((), ("--processes", "1")):  # a CDT that is not there
+            wrong = ("import", "rows.csv", "--cdt", "nothing", "--patient-column", "patient", "--rejects", "no.csv")
+            done = await asyncio.to_thread(command, folder, *wrong, *options, **server.environ())
+            assert (done.returncode, "no CDT nothing" in done.stderr) == (2, True)
     refused = await asyncio.to_thread(command, folder, *given, "--no-rejects")
     assert "--no-rejects goes with --processes or --ray" in refused.stderr

@@ -267,7 +267,7 @@ class RayImport:
             else:
                 reports.append(await outputs.finish(welkin, shared.ledger, report))
         if failure:
-            raise WorkersFailedError(merge(reports), failure)
+            raise WorkersFailedError(merge(reports), failure, self._queue.failure_kind)
         return merge(reports)
 
     @contextlib.asynccontextmanager
@@ -316,7 +316,7 @@ class RayImport:
                 self._queue.fail("workers die as they start: is this package installed on all nodes of the cluster?")
             return False
         if answer.error:
-            self._queue.fail(answer.error)
+            self._queue.fail(answer.error, answer.kind)
             return False
         self._failed_starts = 0
         self._started += 1

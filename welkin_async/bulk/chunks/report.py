@@ -54,8 +54,8 @@ class ChunkReport:
         missing: Rows that were created and are on the server no more, or cannot be seen; known likewise.
         scanned: Whether that is known: `finish_import` has looked at every patient.
         doubles: The doubled keys.
-        unwritten: Rows that are not done, or done otherwise than they should, and are in none of the files that were
-            asked for: another call has put them elsewhere, or the file is gone.
+        unwritten: Rows that are missing in a file of rows that was asked for: another call was done with them, and had
+            other files, or the file is gone.
     """
 
     chunks: int = 0

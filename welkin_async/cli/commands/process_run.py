@@ -29,6 +29,7 @@ from welkin_async.files.report.text import whole
 from welkin_async.integrations.ray import RayImport, joined
 
 _DRAINING = "stopping: the chunks that are begun are finished; press Ctrl-C again to stop at once"
+_BEFORE_ROWS = frozenset({"FileError", "ConfigurationError", "AuthenticationError"})  # a worker's first words
 _COUNTS = (
     ("created", "created"),
     ("unchanged", "there before"),
@@ -150,6 +151,8 @@ def carry_out_in_processes(
         )
         if interrupt.signal:
             return interrupt.exit_code
+        if isinstance(error, WorkersFailedError) and error.kind in _BEFORE_ROWS and not report.rows:
+            return 2
         return 0 if report.complete else 1
 
     finish(main, as_json=flags.json)
@@ -244,8 +247,8 @@ def _print(
         say(f"welkin-async: stopped; nothing is lost. This goes on where it stopped:\n  {resume}")
     elif report.unwritten:
         alone = "the same command without --processes or --ray, and with another --rejects,"
-        unwritten = f"{whole(report.unwritten)} rows that are not done are in no file"
-        say(f"welkin-async: {unwritten}: {alone} finds what is done, and writes the others")
+        unwritten = f"{whole(report.unwritten)} rows are missing in a file of rows, by an earlier call"
+        say(f"welkin-async: {unwritten}: {alone} finds what is done, and writes them")
     elif paths is None and not report.complete:
         alone = "the same command without --processes or --ray"
         say(f"welkin-async: {alone} finds what is done, and writes the others to a file")

@@ -288,7 +288,8 @@ class ChunkFiles:
         unsure = report.unknown + report.conflict + report.altered
         expected = ((self.files.rejects, refused), (self.files.review, unsure))
         missing = sum(max(0, rows - file.rows) for file, rows in expected if file is not None)
-        return attrs.evolve(report, unwritten=missing)
+        every = self.files.results
+        return attrs.evolve(report, unwritten=max(missing, 0 if every is None else report.rows - every.rows))
 
     def _join(self, folder: Path) -> None:
         parts = _parts(folder)

@@ -46,15 +46,17 @@ class WorkersFailedError(WelkinError):
     Attributes:
         report: The counts of the chunks that are done.
         reason: What went wrong.
+        kind: The name of the class of the error by which it failed; empty for any other reason.
     """
 
-    def __init__(self, report: ChunkReport, reason: str) -> None:
+    def __init__(self, report: ChunkReport, reason: str, kind: str = "") -> None:
         self.report = report
         self.reason = reason
+        self.kind = kind
         super().__init__(f"{reason}; the same call goes on where this one ended")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.report, self.reason)
+        return type(self), (self.report, self.reason, self.kind)
 
 
 class ProcessPool:
@@ -162,7 +164,8 @@ class ProcessPool:
             )
             await self._work_off(given, shared.ledger, min(self._processes, len(made.chunks)))
             if self._queue.failure:
-                raise WorkersFailedError(await chunk_files.join(self.report), self._queue.failure)
+                report = await chunk_files.join(self.report)
+                raise WorkersFailedError(report, self._queue.failure, self._queue.failure_kind)
             if self._stop.is_set():
                 return await chunk_files.join(self.report)
             return await chunk_files.finish(self._welkin, shared.ledger, self.report)
