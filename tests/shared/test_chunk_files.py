@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from welkin_async.files.jobs.open_file import open_file
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 from welkin_async.shared import coordination
 
-from .test_command import command
+from .test_command import PROJECT, command
 
 CDT = "medication"
 ROWS, PATIENTS = 240, 12
@@ -223,6 +225,7 @@ async def test_a_ledger_that_was_lost_leaves_no_rows_behind_that_another_has_bro
             kept = first.outputs.folder.path
             (part,) = [path for path in kept.iterdir() if path.name.startswith(first.chunks[1].id)]
             shutil.copytree(part, kept / f"{first.chunks[0].id}.00000007")  # left under a higher fence of that ledger
+            shutil.copytree(part, kept / f"{first.chunks[2].id}.00000000")
         async with Importing(welkin, file, tmp_path / "out") as second:
             report = await second.finish(await second.carry_out())
     assert (report.finished, report.rows, report.unwritten) == (report.chunks, ROWS, 0)
@@ -321,6 +324,41 @@ async def test_other_engines_are_told_that_nobody_joins_their_files(server: Sand
         files.prepare_import(connect(server), file, cdt=CDT, patient="patient", **wrong)
     with pytest.raises(TypeError, match="rejects"):
         files.file_work(file, cdt=CDT, patient="patient", digest="", run="", **wrong)
+
+
+@pytest.mark.slow
+async def test_a_command_that_is_killed_goes_on_with_what_its_chunks_have_left(tmp_path: Path) -> None:
+    given = (
+        "import",
+        "rows.csv",
+        "--cdt",
+        CDT,
+        "--patient-column",
+        "patient",
+        "--settle",
+        "0.1",
+        "--final-settle",
+        "0.2",
+    )
+    texts = []
+    for options in ((), ("--processes", "2", "--concurrency", "2")):
+        folder = tmp_path / f"of {len(options)}"
+        folder.mkdir()
+        async with Sandbox(seed=1, latency=0.03 if options else 0.0) as server:
+            write_rows(folder / "rows.csv", server.store.add_patients(PATIENTS))
+            if options:
+                words = [sys.executable, "-m", "welkin_async.cli", *given, *options]
+                variables = {**os.environ, "PYTHONPATH": str(PROJECT), **server.environ()}
+                first = subprocess.Popen(words, cwd=folder, env=variables, stderr=subprocess.DEVNULL)
+                while len(server.store.cdt_records(CDT)) < ROWS // 3:
+                    await asyncio.sleep(0.02)
+                first.kill()
+                await asyncio.to_thread(first.wait)
+            done = await asyncio.to_thread(command, folder, *given, *options, **server.environ())
+            assert (done.returncode, len(server.store.cdt_records(CDT))) == (1, 205), done.stderr
+        texts.append(by_line(rows_of(folder / "rows.rejects.csv")))
+        assert not list(folder.glob("*.parts*"))
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.slow

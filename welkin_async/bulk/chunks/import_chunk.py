@@ -57,8 +57,8 @@ class ChunkOptions(TypedDict, total=False):
         on_outcome: Called with what became of each row, such as to write a reject file; once more for each attempt at
             the chunk.
         on_settled: Awaited with the claim's fence once every row has its outcome, before the chunk is called done, for
-            what `on_outcome` has gathered to be put away. An attempt under a higher fence replaces what one under a
-            lower fence put away. Where it raises the chunk is not done.
+            what `on_outcome` has gathered to be put away. Where it raises the chunk is not done. Of several attempts
+            the one counts whose fence the ledger's report of the chunk names.
     """
 
     concurrency: int
@@ -137,7 +137,7 @@ async def import_chunk(
             known = attempt.shared
             await ledger.note(run, proved=known.proved, lag=known.lag, keys_changed=known.keys_changed)
             if report.finished:
-                kept = {"keys": attempt.sent.pack(), "scan_after": attempt.scan_after}
+                kept = {"keys": attempt.sent.pack(), "scan_after": attempt.scan_after, "fence": claim.fence}
                 await ledger.finish(run, claim, {**for_ledger(report), **kept})
                 return report
     except BaseException:

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ class PartsFolder:
 class PartWriter:
     """Part writer: puts those rows of a chunk away that belong into one of the files, in one step at its end.
 
-    A part is a folder, named after the chunk and the fence of its claim. Of the parts of a chunk the one with the
-    highest fence counts, which is that of the claim that the ledger calls done.
+    A part is a folder, named after the chunk and the fence of its claim. Of the parts of a chunk that one counts under
+    whose fence the ledger calls it done; of one that is not done, the one with the highest.
 
     Args:
         folder: Takes the part.
@@ -180,14 +180,12 @@ class ChunkFiles:
                 another call is under way.
             StoreUnreachableError: the ledger does not answer.
         """
-        self._run = run
+        self._run, self._ledger = run, ledger
         if self._path is not None and self._lock is not None:
-            done: set[str] = set()
-            async for chunk, _, _ in ledger.finished(run):
-                done.add(chunk)
-            await anyio.to_thread.run_sync(self._begin, self._path, self._lock, done)
+            self._earlier = await anext(ledger.finished(run), None) is not None
+            await anyio.to_thread.run_sync(self._begin, self._path, self._lock)
 
-    def _begin(self, path: Path, lock: JournalLock, done: Set[str]) -> None:
+    def _begin(self, path: Path, lock: JournalLock) -> None:
         try:
             lock.take()
             held = _mark_of(path)
@@ -195,13 +193,12 @@ class ChunkFiles:
                 raise FileError(
                     f"{path} holds rows of another import that is not done: let that come to its end, or move it"
                 )
-            self._fresh, self._earlier = not held, bool(done)
+            self._fresh = not held
             self.folder = folder = PartsFolder(path=path, mark=held["mark"] if held else secrets.token_hex(8))
             shutil.rmtree(_joined(path), ignore_errors=True)
             if held:
-                _drop_undone(path, done)
                 return
-            if not done:
+            if not self._earlier:
                 self.files.check_absent()
             check_folder(path)
             path.mkdir(0o700, exist_ok=True)
@@ -276,8 +273,12 @@ class ChunkFiles:
         """
         if self.folder is None:
             return report
+        fences: dict[str, int] = {}
+        with contextlib.suppress(WelkinError):  # without the ledger the highest ones count
+            async for chunk, kept, _ in self._ledger.finished(self._run):
+                fences[chunk] = kept["fence"]
         try:
-            await anyio.to_thread.run_sync(self._join, self.folder.path)
+            await anyio.to_thread.run_sync(self._join, _parts(self.folder.path, fences), self.folder.path)
             if whole:
                 await anyio.to_thread.run_sync(_remove, self.folder.path)
         except OSError as error:
@@ -291,8 +292,7 @@ class ChunkFiles:
         every = self.files.results
         return attrs.evolve(report, unwritten=max(missing, 0 if every is None else report.rows - every.rows))
 
-    def _join(self, folder: Path) -> None:
-        parts = _parts(folder)
+    def _join(self, parts: Sequence[Path], folder: Path) -> None:
         for name in _NAMES:
             file = getattr(self.files, name)
             if file is None:
@@ -324,21 +324,19 @@ def _files(settings: FileSettings, opened: OpenedFile) -> RejectFiles:
     return RejectFiles(settings, source.form, written_as(source.encoding), source.columns)
 
 
-def _parts(folder: Path) -> list[Path]:
-    """Return the part of each chunk that counts, and that of doubled keys behind them."""
+def _parts(folder: Path, fences: Mapping[str, int]) -> list[Path]:
+    """Return the part of each chunk that counts, and that of doubled keys behind them.
+
+    Args:
+        folder: Of the parts.
+        fences: Under which chunks are done.
+    """
     latest: dict[str, Path] = {}
     for path in sorted(folder.iterdir() if folder.is_dir() else ()):
         chunk, _, fence = path.name.rpartition(".")
-        if fence.isdigit():
+        if fence.isdigit() and fences.get(chunk, int(fence)) == int(fence):
             latest[chunk] = path
     return [*latest.values(), folder / _DOUBLED]
-
-
-def _drop_undone(folder: Path, done: Set[str]) -> None:
-    """Remove what was left of chunks that are to be begun again: another ledger's fences may have been higher."""
-    for path in folder.iterdir():
-        if path.is_dir() and path.name.rpartition(".")[0] not in done:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _mark_of(folder: Path) -> Mapping[str, str]:
