@@ -158,7 +158,7 @@ class Importing:
         return bulk.merge([await importer.carry_out(chunk) for chunk in self.chunks[chunks]])
 
     async def finish(self, report: bulk.ChunkReport) -> bulk.ChunkReport:
-        return await self.outputs.finish(self.welkin, self.shared.ledger, report)
+        return await self.outputs.finish(self.welkin, report)
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ class RayImport:
                         for number in phase:
                             self._queue.add(number, self._files[number].made.chunks)
                         await self._worked_off()
-                return await self._finish(welkin, shared)
+                return await self._finish(welkin)
         finally:
             for outputs in self._outputs:
                 outputs.close()
@@ -257,7 +257,7 @@ class RayImport:
                 return
             await asyncio.sleep(_POLL)
 
-    async def _finish(self, welkin: Welkin, shared: Coordination) -> ChunkReport:
+    async def _finish(self, welkin: Welkin) -> ChunkReport:
         """Look once more at every patient, for each file, and write its files of rows."""
         reports, failure = [], self._queue.failure
         for number, outputs in enumerate(self._outputs):
@@ -265,7 +265,7 @@ class RayImport:
             if failure or self._stop.is_set():
                 reports.append(await outputs.join(report))
             else:
-                reports.append(await outputs.finish(welkin, shared.ledger, report))
+                reports.append(await outputs.finish(welkin, report))
         if failure:
             raise WorkersFailedError(merge(reports), failure, self._queue.failure_kind)
         return merge(reports)

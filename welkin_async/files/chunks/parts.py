@@ -214,12 +214,11 @@ class ChunkFiles:
         if self._lock is not None:
             self._lock.release()
 
-    async def finish(self, welkin: Welkin, ledger: ChunkLedger, report: ChunkReport) -> ChunkReport:
+    async def finish(self, welkin: Welkin, report: ChunkReport) -> ChunkReport:
         """Look once more at every patient, and make the files.
 
         Args:
             welkin: An open session.
-            ledger: Keeps account of the chunks.
             report: The counts of all chunks, which are all done, or cannot be.
 
         Returns:
@@ -232,7 +231,7 @@ class ChunkFiles:
         job = self._job
         assert job.key_field is not None
         try:
-            seen = await finish_import(welkin, job.cdt, self._run, ledger, key_field=job.key_field)
+            seen = await finish_import(welkin, job.cdt, self._run, self._ledger, key_field=job.key_field)
             await self._record_doubles(welkin, seen.doubles)
         except WelkinError:
             await self.join(report)
@@ -266,7 +265,7 @@ class ChunkFiles:
             whole: Whether all are done, and were looked at once more, so that the parts are needed no longer.
 
         Returns:
-            The counts, with the rows that should be in a file and are in none.
+            The counts, with the rows that are missing in a file.
 
         Raises:
             FileError: a file cannot be read or written; the parts stay.

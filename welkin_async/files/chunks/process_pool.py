@@ -168,7 +168,7 @@ class ProcessPool:
                 raise WorkersFailedError(report, self._queue.failure, self._queue.failure_kind)
             if self._stop.is_set():
                 return await chunk_files.join(self.report)
-            return await chunk_files.finish(self._welkin, shared.ledger, self.report)
+            return await chunk_files.finish(self._welkin, self.report)
         finally:
             chunk_files.close()
             await shared.aclose()
