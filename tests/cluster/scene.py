@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -37,7 +37,7 @@ from welkin_async.shared import new_key
 from .nodes import HEAD, OTHER, Nodes, RedisStore, environment, loopback_up
 
 CDT, NAME = "medication", "Medication"
-BEFORE = 600  # rows that the command imports
+BEFORE = 600  # rows that the command imports, and ten of a file with rows that are refused
 CPUS = 2  # of each node: so many workers it has
 FAULTS = [
     Fault(kind, operation="cdts.create", times=None, probability=share, **more)
@@ -232,7 +232,7 @@ async def import_here(scene: Scene, server: SandboxProcess, nodes: Nodes, paths:
 async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequence[Path]) -> dict[str, Any]:
     """Import with the command, and once more with the program of docs/clusters.md, which finds all done."""
 
-    async def run(*command: str) -> str:
+    async def run(*command: str, code: int = 0) -> str:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, *command],
@@ -240,7 +240,7 @@ async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequ
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     command = ["import", *map(str, paths), "--cdt", CDT, "--patient-column", "patient", "--ray", nodes.address]
@@ -252,7 +252,23 @@ async def import_by_command(variables: dict[str, str], nodes: Nodes, paths: Sequ
     shown = '["medications.csv", "more.parquet"]'
     assert shown in program[1]
     printed = await run("-c", program[1].replace(shown, repr(list(map(str, paths)))))
-    return {"command": json.loads(told), "page": printed}
+    return {"command": json.loads(told), "page": printed, "refused": await refused_by_command(run, paths[0], nodes)}
+
+
+async def refused_by_command(
+    run: Callable[..., Awaitable[str]], file: Path, nodes: Nodes
+) -> list[tuple[str, str, str]]:
+    """Import a file by the command that has rows which cannot be sent; return what its reject file holds."""
+    bad = file.with_name("Refused.csv")
+    patient = file.read_text().splitlines()[1].split(",")[0]
+    rows = [f"{patient},Refused {number},{'many' if number % 3 else number}" for number in range(30)]
+    bad.write_text("\n".join(["patient,medication_name,medication_refills", *rows, ""]))
+    command = ["import", str(bad), "--cdt", CDT, "--patient-column", "patient", "--ray", nodes.address]
+    command += ["--processes", "2", "--settle", "0.5", "--final-settle", "0.5", "--json"]
+    told = json.loads(await run("-m", "welkin_async.cli", *command, code=1))
+    (path,) = told["files"]["rejects"]
+    with open(path, newline="") as out:
+        return [(row["_line"], row["medication_name"], row["_status"]) for row in csv.DictReader(out)]
 
 
 async def play(scene: Scene) -> dict[str, Any]:

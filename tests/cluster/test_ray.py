@@ -54,7 +54,9 @@ async def test_the_command_a_program_and_an_import_whose_worker_and_node_are_kil
     report = before["command"]
     assert (report["created"], report["chunks"], report["complete"], report["error"]) == (600, 3, True, None)
     assert before["page"] == "600 True\n"
-    assert before["creates"] == 600
+    refused = [number for number in range(30) if number % 3]
+    assert before["refused"] == [[str(number + 2), f"Refused {number}", "rejected"] for number in refused]
+    assert before["creates"] == 600 + 10
     assert before["tokens"] == 1  # for two drivers and all of their workers
     # Nothing is lost and nothing doubled, whatever is killed.
     assert figures["trouble"] == {"worker killed": 1, "node killed": 1}, figures

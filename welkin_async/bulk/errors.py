@@ -27,12 +27,13 @@ class JournalLockedError(JournalError):
 
     Attributes:
         pid: The process that holds it, or None where it could not be read.
+        holder: The process in words.
     """
 
     def __init__(self, pid: int | None) -> None:
         self.pid = pid
-        holder = "another process" if pid is None else f"process {pid}"
-        super().__init__(f"the journal is in use by {holder}; an import of it runs there")
+        self.holder = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"the journal is in use by {self.holder}; an import of it runs there")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.pid,)

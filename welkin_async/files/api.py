@@ -16,14 +16,15 @@ import attrs
 
 from welkin_async.bulk import ChunkReport
 from welkin_async.files.chunks.chunk_importer import FileWork, PreparedImport
-from welkin_async.files.chunks.plan import plan_settings, run_identity
+from welkin_async.files.chunks.object_file import local_copy, object_name, object_url
+from welkin_async.files.chunks.plan import divide, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, ProcessPool
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.change_records import RecordDeletion, RecordUpdate
 from welkin_async.files.jobs.create_patients import PatientImport
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.job import FileJob
-from welkin_async.files.jobs.open_file import formation_of, open_file
+from welkin_async.files.jobs.open_file import checked_input, formation_of, open_file
 from welkin_async.files.jobs.upsert_records import RecordUpsert
 from welkin_async.files.mapping.columns import Columns
 from welkin_async.files.mapping.proposal import MappingProposal, propose
@@ -33,6 +34,7 @@ from welkin_async.files.options import (
     ImportOptions,
     PatientColumn,
     PatientImportOptions,
+    ProcessFileOptions,
     ProcessImportOptions,
     RunOptions,
     StrPath,
@@ -52,7 +54,7 @@ from welkin_async.session import Welkin
 from welkin_async.shared.ledger import LEASE
 from welkin_async.wire.tracebacks import without_frames
 
-_SETTINGS = frozenset(attrs.fields_dict(FileSettings)) - {"file", "format"}
+_SETTINGS = frozenset(attrs.fields_dict(FileSettings)) - {"file", "url", "format"}
 
 
 async def _run(
@@ -160,41 +162,44 @@ async def import_in_processes(
     lease: float = LEASE,
     stop: asyncio.Event | None = None,
     on_progress: Callable[[ChunkReport], None] | None = None,
-    **options: Unpack[ProcessImportOptions],
+    **options: Unpack[ProcessFileOptions],
 ) -> ChunkReport:
     """Create a CDT record for each row, exactly once, by several processes of this machine.
 
     The file is divided into chunks (`plan`), which the processes import (`bulk.import_chunk`) under leases in a ledger.
     A process that dies is replaced, and its chunk done again by what is found on the server. The same call goes on
     where an earlier one ended. The processes are started anew (``spawn``), so that a script that calls this needs the
-    usual ``if __name__ == "__main__"``.
+    usual ``if __name__ == "__main__"``. Reject, review and results files have the rows that `import_records` puts in
+    them, in the order of the file.
 
     Args:
         welkin: An open session, whose settings those of the processes' sessions are; its ``rate`` is what all of them
             may send together.
-        source: The file.
+        source: The file; or the URL of one in an object storage, such as ``s3://bucket/medications.csv``, which pyarrow
+            reads (extra ``parquet``). Each process fetches it, and refuses one with another content.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         processes: How many processes.
         rows: How many rows a chunk is to have; the rows of a patient are in one chunk.
         shared: The URL of the store that holds the ledger, as for `Welkin`; a SQLite file beside the input, which ends
-            in ``.ledger``, where it is None.
+            in ``.ledger``, where it is None, and in the working folder where the input is not on this machine.
         lease: Seconds that the lease of a chunk lasts.
         stop: An event that asks for an orderly end: no further chunk is begun.
         on_progress: Called with the counts up to then whenever a chunk is done.
-        options: See `ProcessImportOptions`.
+        options: See `ProcessFileOptions` and `ProcessImportOptions`.
 
     Returns:
         The counts, after the final scan.
 
     Raises:
         WorkersFailedError: a chunk could not be carried out.
-        FileError: the file or an option does not fit; nothing was sent.
+        FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written at the
+            end, whose rows stay where they were.
         SharedStoreError: the store cannot be used.
         WelkinError: the final scan could not be made, or the session is not open.
         TypeError: there is no such option.
     """
-    job = process_job(Path(source), cdt, patient, dict(options))
+    job = process_job(source, cdt, patient, dict(options))
     pool = ProcessPool(
         job,
         welkin,
@@ -222,7 +227,8 @@ def prepare_import(
 
     Args:
         welkin: A session, which need not be open.
-        source: The file; its workers find it at the same path.
+        source: The file; its workers find it at the same path. Or a URL, by which they fetch it; see
+            `import_in_processes`.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         rows: How many rows a chunk is to have; the rows of a patient are in one chunk.
@@ -232,8 +238,9 @@ def prepare_import(
         FileError: the file or an option does not fit.
         TypeError: there is no such option.
     """
-    job = process_job(Path(source), cdt, patient, dict(options))
-    made = plan_settings(job.settings, by=job.patient.column, rows=rows, key=job.key)
+    job = process_job(source, cdt, patient, dict(options), outputs=False)
+    with local_copy(job.settings) as settings:
+        made = divide(checked_input(settings), settings, by=job.patient.column, rows=rows, key=job.key)
     identity = run_identity(made, job, welkin)
     return PreparedImport(
         work=FileWork(job=job, digest=made.digest, run=identity[:16]), identity=identity, chunks=made.chunks
@@ -264,30 +271,37 @@ def file_work(
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    return FileWork(job=process_job(Path(source), cdt, patient, dict(options)), digest=digest, run=run)
+    job = process_job(source, cdt, patient, dict(options), outputs=False)
+    return FileWork(job=job, digest=digest, run=run)
 
 
-def process_job(file: Path, cdt: str, patient: PatientColumn | str, options: dict[str, Any]) -> RecordImport:
+def process_job(
+    source: StrPath, cdt: str, patient: PatientColumn | str, options: dict[str, Any], *, outputs: bool = True
+) -> RecordImport:
     """Return what several processes do with the rows of a file.
 
     Args:
-        file: The file.
+        source: The file, or the URL of an object.
         cdt: The CDT's name.
         patient: The column that names the patient.
-        options: See `ProcessImportOptions`.
+        options: See `ProcessFileOptions`.
+        outputs: Whether files of rows may be asked for, which somebody joins at the end.
 
     Raises:
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    if unknown := options.keys() - ProcessImportOptions.__optional_keys__:
+    known = ProcessFileOptions if outputs else ProcessImportOptions
+    if unknown := options.keys() - known.__optional_keys__:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     given: dict[str, Any] = {**options}
     references = _patient(patient).references
     if references is not None and len({*references.values()}) < len(references):
         raise FileError("a patient map with two references to one patient does not go with several processes")
     settings = {name: given.pop(name) for name in _SETTINGS & given.keys()}
-    read = FileSettings(file=file, format=given.pop("format", None), **settings)
+    url = object_url(source)
+    file = Path(source) if url is None else Path(object_name(url))
+    read = FileSettings(file=file, url=url, format=given.pop("format", None), **settings)
     return RecordImport(settings=read, cdt=cdt, patient=_patient(patient), **given)
 
 

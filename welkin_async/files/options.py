@@ -335,7 +335,7 @@ class ImportOptions(PatientImportOptions, total=False):
 
 
 class ProcessImportOptions(TypedDict, total=False):
-    """The options of `import_in_processes`, a part of those of `import_records`.
+    """The options of `prepare_import`, a part of those of `import_records`.
 
     Attributes:
         format: See `RunOptions`, as for those up to ``row_patience``.
@@ -378,6 +378,25 @@ class ProcessImportOptions(TypedDict, total=False):
     key_space: str | None
 
 
+class ProcessFileOptions(ProcessImportOptions, total=False):
+    """The options of `import_in_processes` and `ray_import`; further ones in `ProcessImportOptions`.
+
+    Meanwhile the rows of each chunk that is done wait in a private folder beside the first of these files, called the
+    same with ``.parts`` appended, which goes when no row is left to be done.
+
+    Attributes:
+        rejects: Where rows go that are known not to be done; see `RunOptions`, as for the following ones.
+        review: Where rows go that a person must check.
+        csv_safe: Whether these two have no cells that a spreadsheet would take for formulas.
+        results: Where every row goes with what became of it.
+    """
+
+    rejects: StrPath | None
+    review: StrPath | None
+    csv_safe: bool
+    results: StrPath | None
+
+
 class UpsertOptions(ImportOptions, total=False):
     """The options of `upsert_records`; further ones in `ImportOptions`, `FieldOptions` and `RunOptions`.
 
@@ -409,6 +428,7 @@ class FileSettings:
     """The settings of a run: which file is worked through, and how; see `RunOptions` and `FieldOptions`."""
 
     file: Path
+    url: str | None = attrs.field(default=None, repr=False)  # of an object storage, where each process fetches the file
     format: Format | Literal["mappings"] | None = None
     mapping: tuple[ColumnMap, ...] = attrs.field(default=(), converter=_column_maps)
     constants: tuple[tuple[str, Any], ...] = attrs.field(default=(), converter=_constants)

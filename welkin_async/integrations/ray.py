@@ -23,15 +23,18 @@ from typing import Any, Unpack
 import anyio.to_thread
 import attrs
 
-from welkin_async.bulk import ChunkReport, finish_import, merge
+from welkin_async.bulk import ChunkReport, merge
 from welkin_async.errors import ConfigurationError
-from welkin_async.files import FileError, PatientColumn, ProcessImportOptions, WorkersFailedError
+from welkin_async.files import FileError, PatientColumn, ProcessFileOptions, WorkersFailedError
 from welkin_async.files.api import process_job
 from welkin_async.files.chunks.chunk_importer import FileWork
 from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue, Handout
-from welkin_async.files.chunks.plan import Plan, plan_settings, run_identity
-from welkin_async.files.chunks.process_pool import ROWS, seal_key, with_scan
+from welkin_async.files.chunks.object_file import local_copy
+from welkin_async.files.chunks.parts import ChunkFiles, all_paths
+from welkin_async.files.chunks.plan import Plan, divide, run_identity
+from welkin_async.files.chunks.process_pool import ROWS, seal_key
 from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.jobs.open_file import open_file
 from welkin_async.http.settings import Settings
 from welkin_async.integrations.ray_worker import ChunkWorker, WorkerSettings
 from welkin_async.session import Welkin
@@ -62,7 +65,7 @@ async def ray_import(
     cpus: float = 1.0,
     stop: asyncio.Event | None = None,
     on_progress: Callable[[ChunkReport], None] | None = None,
-    **options: Unpack[ProcessImportOptions],
+    **options: Unpack[ProcessFileOptions],
 ) -> ChunkReport:
     """Create a CDT record for each row of files, exactly once, by workers on a Ray cluster.
 
@@ -73,8 +76,9 @@ async def ray_import(
     too: whichever is allowed to by the ledger. The same call goes on where an earlier one ended.
 
     Args:
-        paths: CSV, NDJSON, Parquet or other files, as `files.import_records` reads them. Where rows have keys of their
-            own (``key``) a file is begun when the one before is done, because a key may be in both.
+        paths: CSV, NDJSON, Parquet or other files, as `files.import_records` reads them; or URLs of an object storage,
+            such as ``s3://bucket/medications.csv``, from which each worker fetches its own copy. Where rows have keys
+            of their own (``key``) a file is begun when the one before is done, because a key may be in both.
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         settings: Of the workers' sessions (``welkin.settings``), with the secret in them, which goes through Ray; their
@@ -88,21 +92,25 @@ async def ray_import(
         cpus: CPUs of the cluster that a worker takes up.
         stop: An event that asks for an orderly end: no further chunk is begun.
         on_progress: Called with the counts up to then whenever a chunk is done.
-        options: See `ProcessImportOptions`.
+        options: See `ProcessFileOptions` and `ProcessImportOptions`. Files of rows go with a single path, and into a
+            folder that all nodes share: workers that do not reach it refuse to begin.
 
     Returns:
         The counts over all files, after the final scan; where it was stopped, of the chunks that are done.
 
     Raises:
         WorkersFailedError: a chunk could not be carried out, or no worker started.
-        FileError: a file or an option does not fit; nothing was sent.
+        FileError: a file or an option does not fit, and nothing was sent; or a file of rows cannot be written at the
+            end, whose rows stay where they were.
         ConfigurationError: Ray is not installed or not initialised, or a setting does not fit.
         SharedStoreError: the store cannot be used.
         WelkinError: the final scan could not be made.
         TypeError: there is no such option.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    jobs = [process_job(Path(path), cdt, patient, dict(options)) for path in given]
+    if len(given) > 1 and any(options.get(name) is not None for name in ("rejects", "review", "results")):
+        raise FileError("rejects=, review= and results= go with a single file")
+    jobs = [process_job(path, cdt, patient, dict(options)) for path in given]
     running = RayImport(
         jobs,
         settings=settings,
@@ -177,6 +185,7 @@ class RayImport:
         self._on_progress = on_progress
         self._queue = ChunkQueue()
         self._files: list[_File] = []
+        self._outputs: list[ChunkFiles] = []
         self._ray = ModuleType("ray")
         self._started = 0
         self._failed_starts = 0
@@ -189,6 +198,11 @@ class RayImport:
         """The counts of the chunks that are done, merged."""
         return self._queue.report()
 
+    @property
+    def paths(self) -> dict[str, list[Path]]:
+        """The files that hold a row, by ``rejects``, ``review`` and ``results``."""
+        return all_paths(self._outputs)
+
     async def run(self) -> ChunkReport:
         """Import the files; see `ray_import`."""
         self._ray = _initialised_ray()
@@ -196,35 +210,39 @@ class RayImport:
         _check_store(url, self._ray)
         shared = coordination(url, self._lease)
         try:
-            async with Welkin.from_settings(settings, check="off") as welkin:
+            async with Welkin.from_settings(settings, check="off") as welkin, contextlib.AsyncExitStack() as held:
                 await shared.init()
-                await self._plan(welkin, shared)
+                await self._plan(welkin, shared, held)
                 async with self._workers():
                     for phase in self._phases():
                         for number in phase:
                             self._queue.add(number, self._files[number].made.chunks)
                         await self._worked_off()
-                if self._queue.failure:
-                    raise WorkersFailedError(self.report, self._queue.failure)
-                if self._stop.is_set():
-                    return self.report
-                return await self._finish(welkin, shared)
+                return await self._finish(welkin)
         finally:
+            for outputs in self._outputs:
+                outputs.close()
             await shared.aclose()
 
-    async def _plan(self, welkin: Welkin, shared: Coordination) -> None:
+    async def _plan(self, welkin: Welkin, shared: Coordination, held: contextlib.AsyncExitStack) -> None:
         """Divide the files into chunks, and open a run for each."""
         digests: set[str] = set()
-        for job in self._jobs:
-            settings = job.settings
-            divide = partial(plan_settings, settings, by=job.patient.column, rows=self._rows, key=job.key)
-            made = await anyio.to_thread.run_sync(divide)
+        for given in self._jobs:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(given.settings))
+            job = attrs.evolve(given, settings=settings)
+            opened = await open_file(settings)
+            opened.source.close()
+            cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
+            made = await anyio.to_thread.run_sync(cut, opened.input, settings)
             if made.digest in digests:
                 raise FileError(f"{settings.file.name} has the same content as another of the files")
             digests.add(made.digest)
             identity = run_identity(made, job, welkin)
-            work = FileWork(job=job, digest=made.digest, run=identity[:16])
-            await shared.ledger.open_run(work.run, identity)
+            run, outputs = identity[:16], ChunkFiles(job, opened)
+            self._outputs.append(outputs)
+            await shared.ledger.open_run(run, identity)
+            await outputs.begin(run, shared.ledger)
+            work = FileWork(job=job, digest=made.digest, run=run, parts=outputs.folder)
             self._files.append(_File(work, made, self._ray.put(work)))
         self.planned_rows = sum(file.made.rows for file in self._files)
 
@@ -239,14 +257,17 @@ class RayImport:
                 return
             await asyncio.sleep(_POLL)
 
-    async def _finish(self, welkin: Welkin, shared: Coordination) -> ChunkReport:
-        """Look once more at every patient, for each file."""
-        reports = []
-        for number, file in enumerate(self._files):
-            job = file.work.job
-            assert job.key_field is not None
-            seen = await finish_import(welkin, job.cdt, file.work.run, shared.ledger, key_field=job.key_field)
-            reports.append(with_scan(self._queue.report(number), seen))
+    async def _finish(self, welkin: Welkin) -> ChunkReport:
+        """Look once more at every patient, for each file, and write its files of rows."""
+        reports, failure = [], self._queue.failure
+        for number, outputs in enumerate(self._outputs):
+            report = self._queue.report(number)
+            if failure or self._stop.is_set():
+                reports.append(await outputs.join(report))
+            else:
+                reports.append(await outputs.finish(welkin, report))
+        if failure:
+            raise WorkersFailedError(merge(reports), failure, self._queue.failure_kind)
         return merge(reports)
 
     @contextlib.asynccontextmanager
@@ -295,7 +316,7 @@ class RayImport:
                 self._queue.fail("workers die as they start: is this package installed on all nodes of the cluster?")
             return False
         if answer.error:
-            self._queue.fail(answer.error)
+            self._queue.fail(answer.error, answer.kind)
             return False
         self._failed_starts = 0
         self._started += 1

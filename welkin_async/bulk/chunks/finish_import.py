@@ -114,7 +114,7 @@ class _Scan:
             raise ProofError("the final scan could not list a patient's records completely")
         self.missing += len(digests - found.keys())
         self.doubles += [
-            DoubledKey(patient, tuple(ids)) for key, ids in found.items() if len(ids) > 1 and key in digests
+            DoubledKey(patient, tuple(ids), key) for key, ids in found.items() if len(ids) > 1 and key in digests
         ]
 
     async def _listed(self, patient: str) -> Mapping[bytes, list[Any]] | None:

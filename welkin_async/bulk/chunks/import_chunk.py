@@ -7,7 +7,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypedDict, Unpack
 
 import attrs
@@ -34,6 +34,7 @@ from welkin_async.wire.tracebacks import without_frames
 _log = logging.getLogger("welkin_async")
 
 _SETTLE, _FINAL_SETTLE = 5.0, 60.0  # seconds
+_NOT_THERE = frozenset({Status.REJECTED, Status.FAILED})  # which a final scan would miss
 _RENEWALS = 3.0  # in the time of a lease
 _SKEW = 300.0  # seconds by which the server's clock and this one may differ without a row being counted otherwise
 _POLL = 0.25, 5.0  # seconds between two looks at a chunk that another worker holds: at first, and at most
@@ -53,7 +54,11 @@ class ChunkOptions(TypedDict, total=False):
         final_settle: Seconds after an unknown outcome before the final scan; 60 by default.
         row_patience: Seconds for which a row may be refused for the rate while others are accepted.
         on_progress: Called with a snapshot now and then.
-        on_outcome: Called with what became of each row, such as to write a reject file.
+        on_outcome: Called with what became of each row, such as to write a reject file; once more for each attempt at
+            the chunk.
+        on_settled: Awaited with the claim's fence once every row has its outcome, before the chunk is called done, for
+            what `on_outcome` has gathered to be put away. Where it raises the chunk is not done. Of several attempts
+            the one counts whose fence the ledger's report of the chunk names.
     """
 
     concurrency: int
@@ -65,6 +70,7 @@ class ChunkOptions(TypedDict, total=False):
     row_patience: float
     on_progress: Callable[[Progress], None] | None
     on_outcome: Callable[[Outcome[CdtRow, CdtRecord]], None] | None
+    on_settled: Callable[[int], Awaitable[None]] | None
 
 
 @without_frames
@@ -124,12 +130,14 @@ async def import_chunk(
     try:
         async with _renewed(ledger, run, claim):
             await attempt.carry_out(rows, claim)
+            if (settled := options.get("on_settled")) is not None:
+                await settled(claim.fence)
             counts = attempt.counts
             report = counts.report(again=claim.attempt > 1, lookups=attempt.lookups, seconds=time.monotonic() - began)
             known = attempt.shared
             await ledger.note(run, proved=known.proved, lag=known.lag, keys_changed=known.keys_changed)
             if report.finished:
-                kept = {"keys": attempt.sent.pack(), "scan_after": attempt.scan_after}
+                kept = {"keys": attempt.sent.pack(), "scan_after": attempt.scan_after, "fence": claim.fence}
                 await ledger.finish(run, claim, {**for_ledger(report), **kept})
                 return report
     except BaseException:
@@ -206,7 +214,7 @@ class _Attempt:
             outcome.error, NotSentError | AuthenticationError | SessionError
         )
         self.counts.add(outcome, transient=transient)
-        if outcome.attempts or outcome.adopted:
+        if (outcome.attempts and outcome.status not in _NOT_THERE) or outcome.adopted:
             row = outcome.row
             with contextlib.suppress(InvalidInputError):  # a row without a key was never sent
                 self.sent.add(str(row.patient_id), self._keys.assign(row.key, {**row.fields}))

@@ -18,10 +18,12 @@ class DoubledKey:
     Attributes:
         patient: Whose records they are.
         ids: The ids of all, oldest first.
+        digest: Of the key.
     """
 
     patient: str
     ids: tuple[str, ...]
+    digest: bytes = attrs.field(default=b"", eq=False)
 
     def __repr__(self) -> str:
         """Show the count alone."""
@@ -52,6 +54,8 @@ class ChunkReport:
         missing: Rows that were created and are on the server no more, or cannot be seen; known likewise.
         scanned: Whether that is known: `finish_import` has looked at every patient.
         doubles: The doubled keys.
+        unwritten: Rows that are missing in a file of rows that was asked for: another call was done with them, and had
+            other files, or the file is gone.
     """
 
     chunks: int = 0
@@ -73,6 +77,7 @@ class ChunkReport:
     missing: int = 0
     scanned: bool = False
     doubles: tuple[DoubledKey, ...] = ()
+    unwritten: int = 0
 
     @property
     def rows(self) -> int:

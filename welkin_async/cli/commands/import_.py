@@ -123,6 +123,14 @@ def import_file(
             rich_help_panel=panels.RUN,
         ),
     ] = None,
+    no_rejects: Annotated[
+        bool,
+        typer.Option(
+            "--no-rejects",
+            help="With --processes or --ray: write no reject and review files, where no folder is shared by all nodes.",
+            rich_help_panel=panels.OUTPUT,
+        ),
+    ] = False,
     run: RunFlags,
     connection: Connection,
 ) -> None:
@@ -158,8 +166,10 @@ def import_file(
         raise typer.BadParameter("--single-record does not go with --processes or --ray")
     if ray is not None and connection.resolve().shared is None:
         raise typer.BadParameter("--ray needs --shared, a store that all nodes of the cluster reach")
+    if no_rejects and processes is None and ray is None:
+        raise typer.BadParameter("--no-rejects goes with --processes or --ray")
     if processes is not None or ray is not None:
-        carry_out_in_processes(context, files, job, run, connection, processes or 2, ray)
+        carry_out_in_processes(context, files, job, run, connection, processes or 2, ray, rejects=not no_rejects)
     carry_out(context, files, job, run, connection)
 
 

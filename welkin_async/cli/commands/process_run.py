@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -19,8 +19,9 @@ from welkin_async.cli.options.row_options import RunFlags
 from welkin_async.cli.progress import progress_shown, say
 from welkin_async.cli.runtime import Interrupt, finish
 from welkin_async.cli.wording import CommandError
-from welkin_async.errors import WelkinError
+from welkin_async.errors import WelkinError, printable
 from welkin_async.files import WorkersFailedError
+from welkin_async.files.chunks.object_file import object_name, object_url
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.report.run_origin import RunOrigin
@@ -28,6 +29,7 @@ from welkin_async.files.report.text import whole
 from welkin_async.integrations.ray import RayImport, joined
 
 _DRAINING = "stopping: the chunks that are begun are finished; press Ctrl-C again to stop at once"
+_BEFORE_ROWS = frozenset({"FileError", "ConfigurationError", "AuthenticationError"})  # a worker's first words
 _COUNTS = (
     ("created", "created"),
     ("unchanged", "there before"),
@@ -82,6 +84,8 @@ def carry_out_in_processes(
     connection: Connection,
     processes: int,
     ray: str | None = None,
+    *,
+    rejects: bool = True,
 ) -> None:
     """Import files by several processes, and end the command.
 
@@ -93,6 +97,7 @@ def carry_out_in_processes(
         connection: Where to connect.
         processes: How many processes.
         ray: The address of a Ray cluster; None for processes of this machine.
+        rejects: Whether reject and review files are written.
 
     Raises:
         Exit: always, with the exit code.
@@ -107,7 +112,7 @@ def carry_out_in_processes(
             raise CommandError("--processes goes with a single file")
         counts = _Counts()
         interrupt.orderly, interrupt.notice = True, _DRAINING
-        jobs = [_without_files(job_of(file)) for file in files]
+        jobs = _jobs([_job(job_of, file) for file in files], rejects=rejects)
         running: ProcessPool | RayImport
         async with contextlib.AsyncExitStack() as held:
             if ray is None:
@@ -135,18 +140,54 @@ def carry_out_in_processes(
                 )
             async with progress_shown(counts):
                 report, error = await _run(running)
-        _print(report, error, resume, origin, stopped=bool(interrupt.signal), as_json=flags.json)
+        _print(
+            report,
+            error,
+            resume,
+            origin,
+            running.paths if rejects else None,
+            stopped=bool(interrupt.signal),
+            as_json=flags.json,
+        )
         if interrupt.signal:
             return interrupt.exit_code
+        if isinstance(error, WorkersFailedError) and error.kind in _BEFORE_ROWS and not report.rows:
+            return 2
         return 0 if report.complete else 1
 
     finish(main, as_json=flags.json)
 
 
-def _without_files(job: RecordImport) -> RecordImport:
-    """Return a job that writes no files of rows."""
-    settings = attrs.evolve(job.settings, journal=None, rejects=None, review=None)
-    return attrs.evolve(job, settings=settings)
+def _job(job_of: Callable[[Path], RecordImport], file: Path) -> RecordImport:
+    """Return what is done with a file, or with an object, whose other files are in the working folder."""
+    url = object_url(file)
+    if url is None:
+        return job_of(file)
+    job = job_of(Path(object_name(url)))
+    return attrs.evolve(job, settings=attrs.evolve(job.settings, url=url))
+
+
+def _jobs(jobs: Iterable[RecordImport], *, rejects: bool) -> list[RecordImport]:
+    """Return jobs as several processes do them: without a journal, and no two of them with one file of rows.
+
+    Inputs whose names differ in their endings alone have reject files of their whole names.
+    """
+    done: list[RecordImport] = []
+    taken: set[Path | None] = set()
+    for job in jobs:
+        settings = attrs.evolve(job.settings, journal=None)
+        file, path = settings.file, settings.rejects
+        if not rejects:
+            settings = attrs.evolve(settings, rejects=None, review=None)
+        elif path in taken and path is not None:
+            settings = attrs.evolve(
+                settings,
+                rejects=file.with_name(f"{file.name}.rejects{path.suffix}"),
+                review=file.with_name(f"{file.name}.review{path.suffix}"),
+            )
+        taken.add(path)
+        done.append(attrs.evolve(job, settings=settings))
+    return done
 
 
 def _check(files: Sequence[Path], flags: RunFlags, option: str) -> None:
@@ -158,15 +199,14 @@ def _check(files: Sequence[Path], flags: RunFlags, option: str) -> None:
         "--restart": flags.restart,
         "--ordered-by": flags.ordered_by is not None,
         "--max-failures": flags.max_failures is not None,
-        "--rejects": flags.rejects is not None,
-        "--csv-safe": flags.csv_safe,
-        "--results": flags.results is not None,
         "--report": flags.report is not None,
     }
     given = [name for name, value in single.items() if value]
     if given:
         raise CommandError(f"{' and '.join(given)} does not go with {option}")
-    if not all(file.is_file() for file in files):
+    if len(files) > 1:
+        flags.check_several()
+    if not all(file.is_file() or object_url(file) is not None for file in files):
         raise CommandError(f"{option} goes with files, not with folders or standard input")
 
 
@@ -180,10 +220,18 @@ async def _run(running: ProcessPool | RayImport) -> tuple[ChunkReport, WelkinErr
 
 
 def _print(
-    report: ChunkReport, error: WelkinError | None, resume: str, origin: RunOrigin, *, stopped: bool, as_json: bool
+    report: ChunkReport,
+    error: WelkinError | None,
+    resume: str,
+    origin: RunOrigin,
+    paths: Mapping[str, Sequence[Path]] | None,
+    *,
+    stopped: bool,
+    as_json: bool,
 ) -> None:
     if as_json:
         told = {"run": origin.to_dict()} | report.to_dict() | {"error": None if error is None else str(error)}
+        told["files"] = {name: [str(path) for path in held] for name, held in (paths or {}).items()}
         told["resume"] = resume if stopped or error is not None else None
         sys.stdout.write(f"{json.dumps(told, indent=2)}\n")
     else:
@@ -191,10 +239,16 @@ def _print(
         sys.stdout.write(
             f"{origin}\n{whole(report.rows)} rows in {report.chunks} chunks: {', '.join(counts) or 'none'}\n"
         )
+        for path in [path for name, held in (paths or {}).items() if name != "results" for path in held]:
+            sys.stdout.write(f"see {printable(str(path))}\n")
     if error is not None:
         say(f"welkin-async: {error}")
     if stopped or error is not None:
         say(f"welkin-async: stopped; nothing is lost. This goes on where it stopped:\n  {resume}")
-    elif not report.complete:
+    elif report.unwritten:
+        alone = "the same command without --processes or --ray, and with another --rejects,"
+        unwritten = f"{whole(report.unwritten)} rows are missing in a file of rows, by an earlier call"
+        say(f"welkin-async: {unwritten}: {alone} finds what is done, and writes them")
+    elif paths is None and not report.complete:
         alone = "the same command without --processes or --ray"
         say(f"welkin-async: {alone} finds what is done, and writes the others to a file")

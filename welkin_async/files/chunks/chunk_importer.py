@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -12,6 +14,8 @@ import attrs
 from welkin_async.bulk import ChunkReport, import_chunk
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_queue import Answer
+from welkin_async.files.chunks.object_file import local_copy
+from welkin_async.files.chunks.parts import PartsFolder, PartWriter
 from welkin_async.files.chunks.plan import Chunk, open_chunk
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
@@ -30,11 +34,13 @@ class FileWork:
         job: What is done with rows.
         digest: Of the file.
         run: The import's id.
+        parts: Where rows go that belong into its reject, review or results file; None where there is none of these.
     """
 
     job: RecordImport
     digest: str
     run: str
+    parts: PartsFolder | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -85,14 +91,20 @@ class ChunkImporter:
             ledger: Keeps account of chunks.
 
         Raises:
-            FileError: it is not the one that was planned, or does not fit.
+            FileError: it is not the one that was planned, or does not fit; or rows cannot be written where they belong.
             WelkinError: what rows are checked against could not be read.
         """
-        opened = await open_file(given.job.settings)
-        opened.source.close()
-        if opened.digest != given.digest:
-            raise FileError("the file has changed since its chunks were planned")
-        return cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
+        if given.parts is not None:
+            await anyio.to_thread.run_sync(given.parts.check)
+        with contextlib.ExitStack() as held:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(given.job.settings))
+            opened = await open_file(settings)
+            opened.source.close()
+            if opened.digest != given.digest:
+                raise FileError("the file has changed since its chunks were planned")
+            importer = cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
+            weakref.finalize(importer, held.pop_all().close)  # a copy of the file is there as long as this is
+        return importer
 
     async def carry_out(self, chunk: Chunk, holder: str | None = None) -> ChunkReport:
         """Import a chunk, exactly once, however often and wherever it is begun; see `welkin_async.bulk.import_chunk`.
@@ -105,7 +117,7 @@ class ChunkImporter:
             The counts; ``finished`` is 0 where the chunk is to be begun again.
 
         Raises:
-            WelkinError: see `welkin_async.bulk.import_chunk`.
+            WelkinError: see `welkin_async.bulk.import_chunk`; or rows cannot be written where they belong.
             OSError: the file cannot be read.
             UnicodeError: nor decoded.
         """
@@ -113,7 +125,11 @@ class ChunkImporter:
         source = await anyio.to_thread.run_sync(open_chunk, self.opened.input, chunk)
         opened = OpenedFile(self.opened.input, source)
         feed = RowFeed(job, opened, self.mapper, job.patients(self.welkin), [])
+        part: PartWriter | None = None
         try:
+            if self.given.parts is not None:
+                part = await anyio.to_thread.run_sync(PartWriter, self.given.parts, job.settings, opened)
+                options |= {"on_outcome": part.record, "on_settled": partial(part.commit, chunk.id)}
             async with contextlib.aclosing(feed.rows()) as rows:
                 found: Any = rows
                 return await import_chunk(
@@ -128,6 +144,8 @@ class ChunkImporter:
                 )
         finally:
             source.close()
+            if part is not None:
+                part.discard()
 
     def _options(self) -> Any:
         job = self.given.job

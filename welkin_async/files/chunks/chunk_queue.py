@@ -59,6 +59,7 @@ class ChunkQueue:
 
     Attributes:
         failure: Why the import cannot go on; empty while it can.
+        failure_kind: The name of the class of the error that says so; empty for none.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -71,7 +72,7 @@ class ChunkQueue:
         self._numbers = 0
         self._held_until = 0.0
         self._away_since: float | None = None
-        self.failure = ""
+        self.failure = self.failure_kind = ""
 
     def add(self, file: int, chunks: Iterable[Chunk]) -> None:
         """Add the chunks of a file.
@@ -159,19 +160,21 @@ class ChunkQueue:
         elif handout.tries < _TRIES and answer.kind not in _HOPELESS:
             self._wait(handout.chunk, handout.file, handout.tries + 1)
         elif report is None:
-            self.fail(answer.error)
+            self.fail(answer.error, answer.kind)
         else:
             self._reports[known] = report
             return True
         return False
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, kind: str = "") -> None:
         """Have nothing more handed out.
 
         Args:
             reason: Why; the first one counts.
+            kind: The name of the class of the error that says so.
         """
-        self.failure = self.failure or reason
+        if not self.failure:
+            self.failure, self.failure_kind = reason, kind
 
     def _wait(self, chunk: Chunk, file: int, tries: int) -> None:
         self._numbers += 1
@@ -181,7 +184,7 @@ class ChunkQueue:
         now = self._clock()
         self._away_since = now if self._away_since is None else self._away_since
         if now - self._away_since >= _PATIENCE:
-            self.fail(answer.error)
+            self.fail(answer.error, answer.kind)
             return
         self._held_until = now + _PAUSE
         self._wait(handout.chunk, handout.file, handout.tries)

@@ -112,14 +112,16 @@ def plan(
     Raises:
         FileError: the file cannot be read, has no such column, or a key is in more than one chunk.
     """
-    return plan_settings(FileSettings(file=Path(source), **options), by=by, rows=rows, key=key)
+    settings = FileSettings(file=Path(source), **options)
+    return divide(checked_input(settings), settings, by=by, rows=rows, key=key)
 
 
-def plan_settings(settings: FileSettings, *, by: str, rows: int, key: str | None) -> Plan:
+def divide(found: InputFile, settings: FileSettings, *, by: str, rows: int, key: str | None) -> Plan:
     """Divide the rows of a file into chunks; see `plan`.
 
     Args:
-        settings: How the file is read.
+        found: The file, looked through.
+        settings: How it is read.
         by: The column that names the patient.
         rows: How many rows a chunk is to have.
         key: The column that holds rows' keys, or None.
@@ -129,7 +131,6 @@ def plan_settings(settings: FileSettings, *, by: str, rows: int, key: str | None
     """
     if rows < 1:
         raise FileError("rows= of a chunk is at least 1")
-    found = checked_input(settings)
     with contextlib.closing(found.open(skip=settings.skip, limit=settings.limit)) as reader:
         columns = Columns(
             reader.columns, fixed=reader.fixed, complete=reader.complete, ignore_case=settings.ignore_case

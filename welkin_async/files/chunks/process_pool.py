@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,14 +18,17 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from welkin_async.bulk import ChunkReport, finish_import
+from welkin_async.bulk import ChunkReport
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_importer import FileWork
 from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue
-from welkin_async.files.chunks.plan import plan_settings, run_identity
+from welkin_async.files.chunks.object_file import local_copy
+from welkin_async.files.chunks.parts import ChunkFiles, all_paths
+from welkin_async.files.chunks.plan import divide, run_identity
 from welkin_async.files.chunks.worker import Order, Work, work
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
+from welkin_async.files.jobs.open_file import open_file
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
 from welkin_async.shared.errors import StoreUnreachableError
@@ -42,15 +46,17 @@ class WorkersFailedError(WelkinError):
     Attributes:
         report: The counts of the chunks that are done.
         reason: What went wrong.
+        kind: The name of the class of the error by which it failed; empty for any other reason.
     """
 
-    def __init__(self, report: ChunkReport, reason: str) -> None:
+    def __init__(self, report: ChunkReport, reason: str, kind: str = "") -> None:
         self.report = report
         self.reason = reason
+        self.kind = kind
         super().__init__(f"{reason}; the same call goes on where this one ended")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.report, self.reason)
+        return type(self), (self.report, self.reason, self.kind)
 
 
 class ProcessPool:
@@ -101,6 +107,7 @@ class ProcessPool:
         self._stop = asyncio.Event() if stop is None else stop
         self._on_progress = on_progress
         self._queue = ChunkQueue()
+        self._files: ChunkFiles | None = None
         self.planned_rows: int | None = None
         self.pids: set[int] = set()
         self.restarts = 0
@@ -110,6 +117,11 @@ class ProcessPool:
         """The counts of the chunks that are done, merged."""
         return self._queue.report()
 
+    @property
+    def paths(self) -> dict[str, list[Path]]:
+        """The files that hold a row, by ``rejects``, ``review`` and ``results``."""
+        return all_paths([] if self._files is None else [self._files])
+
     async def run(self) -> ChunkReport:
         """Import the file.
 
@@ -118,20 +130,28 @@ class ProcessPool:
 
         Raises:
             WorkersFailedError: a chunk could not be carried out.
-            FileError: the file or an option does not fit; nothing was sent.
+            FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written.
             WelkinError: the store cannot be used, or the final scan not be made.
         """
-        job, settings = self._job, self._job.settings
-        column, key_field = job.patient.column, job.key_field
-        assert key_field is not None
-        made = await anyio.to_thread.run_sync(lambda: plan_settings(settings, by=column, rows=self._rows, key=job.key))
+        with contextlib.ExitStack() as held:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
+            return await self._import(attrs.evolve(self._job, settings=settings))
+
+    async def _import(self, job: RecordImport) -> ChunkReport:
+        """Import a file of this machine; see `run`."""
+        opened = await open_file(job.settings)
+        opened.source.close()
+        cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
+        made = await anyio.to_thread.run_sync(cut, opened.input, job.settings)
         self.planned_rows = made.rows
         identity = run_identity(made, job, self._welkin)
         shared = coordination(self._shared, self._lease)
+        self._files = chunk_files = ChunkFiles(job, opened)
         try:
             await shared.init()
             run = identity[:16]
             await shared.ledger.open_run(run, identity)
+            await chunk_files.begin(run, shared.ledger)
             self._queue.add(0, made.chunks)
             given = Work(
                 settings=attrs.evolve(
@@ -140,17 +160,17 @@ class ProcessPool:
                 shared=self._shared,
                 lease=self._lease,
                 key=seal_key(),
-                file=FileWork(job=job, digest=made.digest, run=run),
+                file=FileWork(job=job, digest=made.digest, run=run, parts=chunk_files.folder),
             )
             await self._work_off(given, shared.ledger, min(self._processes, len(made.chunks)))
-            report = self.report
             if self._queue.failure:
-                raise WorkersFailedError(report, self._queue.failure)
+                report = await chunk_files.join(self.report)
+                raise WorkersFailedError(report, self._queue.failure, self._queue.failure_kind)
             if self._stop.is_set():
-                return report
-            seen = await finish_import(self._welkin, job.cdt, run, shared.ledger, key_field=key_field)
-            return with_scan(report, seen)
+                return await chunk_files.join(self.report)
+            return await chunk_files.finish(self._welkin, self.report)
         finally:
+            chunk_files.close()
             await shared.aclose()
 
     async def _work_off(self, given: Work, ledger: ChunkLedger, count: int) -> None:
@@ -246,16 +266,6 @@ def beside(file: Path, cdt: str) -> Path:
         cdt: The CDT's name.
     """
     return file.absolute().with_name(f"{file.name}.{cdt}.ledger")
-
-
-def with_scan(report: ChunkReport, seen: ChunkReport) -> ChunkReport:
-    """Return the counts of this call with what the final scan has seen.
-
-    Args:
-        report: The counts.
-        seen: What `finish_import` returned, over the whole ledger.
-    """
-    return attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
 
 
 def seal_key() -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -126,6 +128,59 @@ class RejectFile:
             self._file = None
             if not self.rows:
                 self.path.unlink()
+
+    def join(self, parts: Iterable[Path], scratch: Path) -> None:
+        """Make the file of parts of it, in the order of lines; of two rows of a line the first counts.
+
+        What was there goes, unless it is one of the parts.
+
+        Args:
+            parts: Files of the same form; one that is not there holds nothing.
+            scratch: Where a database is made, and left, in a folder that is private.
+
+        Raises:
+            FileError: a part is another file.
+            OSError: a file cannot be read or written.
+        """
+        if self.path.exists():
+            check_private(os.lstat(self.path))
+        scratch.unlink(missing_ok=True)
+        os.close(make_private(scratch))
+        with contextlib.closing(sqlite3.connect(scratch)) as rows:
+            rows.execute("PRAGMA journal_mode = OFF")
+            rows.execute("CREATE TABLE held (line INTEGER PRIMARY KEY, text BLOB)")
+            for part in parts:
+                if part.exists():
+                    rows.executemany("INSERT OR IGNORE INTO held VALUES (?, ?)", self._packed(part))
+            (self.rows,) = rows.execute("SELECT count(*) FROM held").fetchone()
+            if not self.rows:
+                self.path.unlink(missing_ok=True)
+                return
+            text: Any = {"encoding": self._encoding, "errors": "surrogateescape", "newline": ""}
+            with replacing(self.path, "w", **text) as new:
+                new.write(self._form.header)
+                for (packed,) in rows.execute("SELECT text FROM held ORDER BY line"):
+                    new.write(packed.decode("utf-8", "surrogatepass"))
+
+    def count(self) -> int:
+        """Count the rows that it holds.
+
+        Raises:
+            FileError: it is another file.
+            OSError: it cannot be read.
+        """
+        self.rows = sum(1 for _ in self._packed(self.path)) if self.path.exists() else 0
+        return self.rows
+
+    def _packed(self, path: Path) -> Iterator[tuple[int, bytes]]:
+        """Give the rows of a file of this form: their lines, and the records."""
+        try:
+            with path.open(encoding=self._encoding, errors="surrogateescape", newline="") as file:
+                for held in self._form.stored(file):
+                    yield held.line, held.text.encode("utf-8", "surrogatepass")
+        except (FileError, UnicodeError) as error:
+            reason = error if isinstance(error, FileError) else "is not in the input's encoding"
+            raise FileError(f"{path} {reason}: move it, or name another") from None
 
     def _opened(self, handle: int, mode: Literal["w", "a"]) -> TextIO:
         return os.fdopen(handle, mode, encoding=self._encoding, errors="surrogateescape", newline="")

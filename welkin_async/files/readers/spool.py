@@ -77,7 +77,7 @@ async def local_file(
         if read is not None:
             name = getattr(source, "name", None)
             path = folder / (Path(name).name.strip("<>") if isinstance(name, str) else "source")
-            await anyio.to_thread.run_sync(_copy, read, path)
+            await anyio.to_thread.run_sync(copy_of, read, path)
             yield path, format
         elif isinstance(source, Frame):
             path = folder / "rows.ndjson"
@@ -96,7 +96,16 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _copy(read: Callable[[int], bytes], path: Path) -> None:
+def copy_of(read: Callable[[int], bytes], path: Path) -> None:
+    """Copy what is read into a new file, readable by its owner alone; blocks.
+
+    Args:
+        read: Returns up to so many bytes; none at the end.
+        path: Where it goes.
+
+    Raises:
+        FileError: it cannot be read or written.
+    """
     try:
         with open(path, "xb", opener=_private) as file:
             while piece := read(_PIECE):

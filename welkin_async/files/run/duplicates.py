@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple
 
-from welkin_async.bulk import Duplicate
+from welkin_async.bulk import DoubledKey, Duplicate
+from welkin_async.bulk.chunks.key_digests import digest
 from welkin_async.bulk.keys.cdt_keys import CdtKeys, MintedKey
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.files.jobs.job import FileJob
@@ -36,7 +38,49 @@ def record_duplicates(
         recorder: Records the rows.
     """
     single = isinstance(keys, CdtKeys) and keys.single  # then records are known by their patients
-    wanted = {duplicate.patient if single else duplicate.key: duplicate for duplicate in duplicates}
+    wanted: dict[Hashable, _Found] = {
+        each.patient if single else each.key: _Found(each.ids, len(each.removed)) for each in duplicates
+    }
+    _record(opened, mapper, keys, wanted, recorder, single=single)
+
+
+def record_doubled_keys(
+    opened: OpenedFile,
+    mapper: RowMapper,
+    keys: Keys,
+    doubles: Sequence[DoubledKey],
+    recorder: OutcomeRecorder,
+) -> None:
+    """Find the rows of doubled keys of an import by chunks, of which digests alone are known; as `record_duplicates`.
+
+    Args:
+        opened: The file.
+        mapper: Gives rows their keys.
+        keys: Says what a record carries for a key.
+        doubles: The keys that are there more than once.
+        recorder: Records the rows.
+    """
+    wanted: dict[Hashable, _Found] = {each.digest: _Found(each.ids, 0) for each in doubles}
+    _record(opened, mapper, keys, wanted, recorder, named=digest)
+
+
+class _Found(NamedTuple):
+    """The records of a key, and how many of them were removed."""
+
+    ids: Iterable[str]
+    removed: int
+
+
+def _record(
+    opened: OpenedFile,
+    mapper: RowMapper,
+    keys: Keys,
+    wanted: dict[Hashable, _Found],
+    recorder: OutcomeRecorder,
+    *,
+    single: bool = False,
+    named: Callable[[str], Hashable] = str,
+) -> None:
     with contextlib.closing(opened.reopen()) as source:
         while wanted and (rows := source.read(_BATCH)):
             for row in rows:
@@ -45,6 +89,6 @@ def record_duplicates(
                     continue
                 key = mapped.patient if single else sent_key(keys, mapped.key, mapped.fields) or ""
                 former = mapped.key.former if isinstance(mapped.key, MintedKey) else None
-                duplicate = wanted.pop(key, None) or wanted.pop(former or "", None)
-                if duplicate is not None:
-                    recorder.record_duplicate(row, mapped.key, duplicate.ids, len(duplicate.removed))
+                found = wanted.pop(named(key), None) or wanted.pop(named(former or ""), None)
+                if found is not None:
+                    recorder.record_duplicate(row, mapped.key, found.ids, found.removed)
