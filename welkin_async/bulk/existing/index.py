@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from welkin_async.bulk.errors import JournalError
 
-_CACHE = 2048  # KiB
+_CACHE = 1024  # KiB
 _REMEMBERED = 1024  # groups whose listing is known without a look into the file
 _TABLES = """
 CREATE TABLE groups (place BLOB PRIMARY KEY, number INTEGER NOT NULL, began REAL NOT NULL, records INTEGER NOT NULL)
