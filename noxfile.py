@@ -218,9 +218,10 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(name="rate-control")
 def rate_control(session: nox.Session) -> None:
-    """Simulate the rate controller against servers of every kind, and write its table and picture."""
+    """Simulate the rate controller, and sessions that share a pace, against servers of every kind."""
     session.install("-e", EXTRAS, *group("test"))
     session.run("python", "-m", "benchmarks.rate_control", *session.posargs)
+    session.run("python", "-m", "benchmarks.shared_pace")
 
 
 @nox.session

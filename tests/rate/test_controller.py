@@ -21,10 +21,12 @@ CATCH_UP = 0.05
 class Session:
     """A controller, and requests that go out through it in simulated time."""
 
-    def __init__(self, *, rate: float | None = None, concurrency: int = 64, jitter: float = 0.0) -> None:
+    def __init__(
+        self, *, rate: float | None = None, concurrency: int = 64, jitter: float = 0.0, learns: bool = True
+    ) -> None:
         self.now = 0.0
         self.controller = RateController(
-            rate=rate, concurrency=concurrency, clock=lambda: self.now, jitter=lambda: jitter
+            rate=rate, concurrency=concurrency, clock=lambda: self.now, jitter=lambda: jitter, learns=learns
         )
 
     def wait(self) -> float:
@@ -547,3 +549,46 @@ class AnyServer(RuleBasedStateMachine):
 
 TestAnyServer = AnyServer.TestCase
 TestAnyServer.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+
+
+def test_a_share_of_nothing_lets_no_probe_out() -> None:
+    """A session that pauses, and has given its share back, sends nothing until it has one again."""
+    session = Session(rate=200.0, learns=False)
+    for _ in range(60):
+        session.now += 0.005
+        session.refused(retry_after=1.0)
+        if session.controller.paused_for(session.now):
+            break
+    session.controller.limit(0.0, session.now)
+    session.now += 2.0
+    assert session.wait() == math.inf
+    assert session.controller.try_acquire(session.now) == 0
+    session.controller.limit(50.0, session.now)
+    session.accepted()
+
+
+def test_what_others_are_told_of_refusals_is_what_says_something_about_the_rate() -> None:
+    session = Session(rate=200.0, learns=False)
+    out = []
+    for _ in range(60):
+        session.now += 0.005
+        out.append(session.send())
+        if len(out) > 5:
+            session.refuse(out.pop(0), retry_after=1.0)
+        if session.controller.paused_for(session.now):
+            break
+    judged = session.controller.throttled
+    assert judged >= 20
+    for ticket in out:  # they were out when the pause began
+        session.refuse(ticket, retry_after=1.0)
+    session.now += 2.0
+    session.refused(retry_after=1.0)  # a probe
+    session.now += 2.0
+    session.accepted()
+    for _ in range(10):
+        session.now += 0.1
+        session.refused(overloaded=True)  # not for the rate
+    assert session.controller.throttled == judged
+    session.now += 0.1
+    session.refused()
+    assert session.controller.throttled == judged + 1

@@ -238,7 +238,7 @@ def test_without_a_rate_there_is_no_bound_until_more_than_chance_is_refused_and_
     assert share.rate is not None
     state, share = allot(state, report("a", rate=None, waiting=500), 2.3)
     assert share.rate is not None
-    limit = state["limit"]["start"]
+    limit = state["learned"]["limit"]["start"]
     assert 100.0 < limit < 250.0
 
 

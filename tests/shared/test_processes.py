@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
+from .pace_runs import EVEN, LIMIT, run, settings, start, told
 from .servers import until
 
-PROJECT = Path(__file__).parents[2]
 TOKEN = "auth.create_token"
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("share")]
-
-
-def settings(server: Sandbox, url: str, **more: Any) -> dict[str, Any]:
-    given = {name: getattr(server, name) for name in ("tenant", "instance", "api_client", "secret_key", "base_url")}
-    return {**given, "shared": url, **more}
-
-
-def start(mode: str, options: dict[str, Any], *, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-    command = [*before, sys.executable, "-m", "tests.shared.worker", mode, json.dumps(options)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."})
-
-
-async def told(process: subprocess.Popen[bytes]) -> Any:
-    out, _ = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 0
-    return json.loads(out)
 
 
 def tokens_asked(server: Sandbox) -> int:
@@ -78,30 +56,18 @@ async def test_a_holder_that_is_killed_while_it_asks_costs_one_more_request(
     assert tokens_asked(server) <= 2
 
 
-async def used_and_refused(
-    server: Sandbox, url: str, rows: list[int], rate: float | None, limit: float
-) -> tuple[float, float]:
-    """Create rows by a process for each number; return the share of the limit that was used, and what was refused.
-
-    The last twentieth is left out: a row that is refused waits out the second that the server asks for, and in so short
-    a run it may be the last one there is.
-    """
-    server.throttle.rate = limit
-    patient = server.store.add_patient()["id"]
-    given = settings(server, url, rate=rate, timeout=10.0)
-    processes = [start("create", {"settings": given, "rows": count, "patient": patient}) for count in rows]
-    began = min(each["began"] for each in await asyncio.gather(*map(told, processes)))
-    refused = server.stats.statuses[429]
-    records = server.store.cdt_records("medication")
-    assert len(records) == sum(rows)
-    made = sorted(datetime.fromisoformat(each["jsonBody"]["created_at"]).timestamp() for each in records)
-    counted = made[: len(made) * 19 // 20]
-    return len(counted) / (counted[-1] - began) / limit, refused / (refused + sum(rows))
-
-
 @pytest.mark.timing
 @pytest.mark.parametrize("rows", [[300] * 4, [900, 100, 100, 100]], ids=["even", "uneven"])
 async def test_four_processes_send_together_what_they_were_told(server: Sandbox, url: str, rows: list[int]) -> None:
-    used, refused = await used_and_refused(server, url, rows, 200.0, 200.0)
-    assert used >= 0.85  # the first shares and the last ones included
-    assert refused <= 0.02
+    found = await run(server, url, rows, LIMIT)
+    assert (found.lost, found.doubled) == (0, 0)
+    assert found.used >= 0.85  # the first shares included
+    assert found.refused <= 0.02
+
+
+@pytest.mark.timing
+async def test_four_processes_learn_together_what_the_server_allows(server: Sandbox, url: str) -> None:
+    found = await run(server, url, EVEN, None)
+    assert (found.lost, found.doubled) == (0, 0)
+    assert found.used >= 0.85  # of a machine that is busy; the simulation has the bounds
+    assert found.refused <= 0.05

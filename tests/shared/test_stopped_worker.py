@@ -13,8 +13,8 @@ from welkin_async import bulk
 from welkin_async.sandbox import Sandbox
 from welkin_async.shared import Coordination
 
+from .pace_runs import settings, start, told
 from .servers import until
-from .test_processes import settings, start, told
 
 pytestmark = pytest.mark.slow
 CDT, ROWS = "medication", 40

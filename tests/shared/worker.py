@@ -18,15 +18,18 @@ async def token(welkin: Any, options: Any) -> Any:
 async def create(welkin: Any, options: Any) -> Any:
     """Make many creates, 32 at once."""
     left = iter(range(options["rows"]))
+    name = options.get("name", "")
     began = time.time()
+    dry: list[float] = []  # when a worker found no row left
 
     async def work() -> None:
         for number in left:
-            await welkin.patient(options["patient"]).cdts("medication").create({"medication_name": f"{number}"})
+            await welkin.patient(options["patient"]).cdts("medication").create({"medication_name": f"{name}{number}"})
+        dry.append(time.time())
 
     await asyncio.gather(*(work() for _ in range(32)))
     stats = welkin.stats
-    return {"began": began, "ended": time.time(), "accepted": stats.accepted, "refused": stats.refused}
+    return {"began": began, "dry": dry[0], "accepted": stats.accepted, "refused": stats.refused}
 
 
 async def chunk(welkin: Any, options: Any) -> Any:

@@ -102,7 +102,7 @@ class SharePacer:
     async def _report(self, *, leaving: bool = False) -> None:
         """Report what was sent, and take the share."""
         now, counts = self._clock(), self._limiter.snapshot(self._clock())
-        total = self._limiter.sent, counts.accepted, counts.refused
+        total = self._limiter.sent, counts.accepted, self._limiter.throttled
         sent, accepted, refused = (new - old for new, old in zip(total, self._reported, strict=True))
         report = PaceReport(
             member=self._member,
@@ -112,6 +112,7 @@ class SharePacer:
             accepted=accepted,
             refused=refused,
             rate=self._rate,
+            paused=counts.paused_for > 0.0,
             leaving=leaving,
         )
         held: float | None

@@ -53,8 +53,9 @@ class PaceReport:
         sent: Requests that went out.
         waiting: Requests that wait to go out.
         accepted: Requests that the server dealt with.
-        refused: Requests that it refused for the rate (429).
+        refused: Requests that it refused for the rate (429), without probes in a pause, and what was out when it began.
         rate: Requests per second that all may send together, as this session was told; None for no bound.
+        paused: Whether it pauses, because most of its requests in a row were refused.
         leaving: Whether it sends nothing more for now, and gives its share back.
     """
 
@@ -65,6 +66,7 @@ class PaceReport:
     accepted: int = 0
     refused: int = 0
     rate: float | None = None
+    paused: bool = False
     leaving: bool = False
 
 

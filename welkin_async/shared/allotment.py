@@ -4,27 +4,20 @@ Each session that sends reports what it wants and gets a share that is its own f
 any moment never add up to more than the total. Shares go by demand: what one does not want the others get, in equal
 parts. A share that shrinks counts in full until its holder reports again, because until then it may not know.
 
-The total is what the sessions were told (``rate``). Where they were told none it is learned, by the same rule that a
-single session learns its pace by: windows of the answers of all, a cut to just below what was accepted where more than
-a tolerated share of them was refused, and cubic growth from there as long as it is used up.
+The total is what the sessions were told (``rate``). Where they were told none, or too much, it is learned from the
+answers of all; see `learned_total`.
 """
 
 from __future__ import annotations
 
-import attrs
+import math
 
-from welkin_async.http.rate_limit.growth import BELOW, Growth
 from welkin_async.http.sharing import PaceReport, PaceShare
 from welkin_async.shared.documents import State
+from welkin_async.shared.learned_total import TOLERATED, LearnedTotal
 
 LASTS = 1.0  # seconds for which a share is its holder's own, five reports
-_TOLERATED = 0.03  # share refused that is borne
-_TOLERATED_OF_TOLD = 0.1  # the same where the total was told: a few meet the edges of the server's seconds
-_FORGOTTEN = 30.0  # seconds without a report after which a window says nothing
-_WINDOW, _ANSWERS = 1.0, 50  # a window of answers is at least that long, and has so many
-_DOUBLING = 6.0  # seconds of use to twice the limit
-_SEARCH = 2.0  # the same while it is searched for
-_USED = 0.9  # of a limit that is used up
+_TOLERATED_OF_TOLD = 0.1  # share refused that is borne where the total was told: a few meet the seconds' edges
 _ROOM = 1.25  # of what was sent: what a session may want next
 _SOON = 0.2  # seconds within which what waits is to go out
 _LEAST = 0.5  # requests per second: a share that is none would never be asked for more
@@ -52,7 +45,7 @@ def allot(state: State | None, report: PaceReport, now: float) -> tuple[State, P
     wanted = max(_LEAST, _ROOM * report.sent / max(report.seconds, _SOON) + report.waiting / _SOON)
     kept = {"wanted": wanted, "until": now + LASTS, "rate": report.rate, "before": 0.0, "share": 0.0}
     if total is not None:
-        held = sum(max(each["share"], each["before"]) for each in members.values())
+        held = math.fsum(max(each["share"], each["before"]) for each in members.values())
         fair = _fair(total, wanted, [each["wanted"] for each in members.values()])
         share = max(0.0, min(fair, total - held))
         kept |= {"share": share, "before": 0.0 if own is None else own["share"]}
@@ -78,30 +71,7 @@ def _total(state: State, report: PaceReport, now: float) -> float | None:
     told = [each["rate"] for each in state["members"].values() if each["rate"] is not None]
     if report.rate is not None:
         told.append(report.rate)
-    learned = _learned(state, report, now, _TOLERATED_OF_TOLD if told else _TOLERATED)
-    return min([*told, *([] if learned is None else [learned])], default=None)
-
-
-def _learned(state: State, report: PaceReport, now: float, tolerated: float) -> float | None:
-    """Count answers in the window of all sessions, and move the learned limit at its end."""
-    window = state.get("window")
-    if window is None or not 0.0 <= now - window["since"] < _FORGOTTEN:
-        window = state["window"] = {"since": now - report.seconds, "accepted": 0, "refused": 0}
-    window["accepted"] += report.accepted
-    window["refused"] += report.refused
-    limit = Growth(**state["limit"]) if "limit" in state else None
-    accepted, refused, seconds = window["accepted"], window["refused"], now - window["since"]
-    if seconds >= _WINDOW and accepted + refused >= min(_ANSWERS, 2.0 * _ANSWERS / seconds):
-        rate = accepted / seconds
-        if refused > max(4.0, tolerated * (accepted + refused)):
-            # What was accepted beside the first refusals, while all paused for them, says little: it is searched for.
-            first = limit is None
-            base = rate if limit is None else min(rate, limit.value)
-            limit = Growth(max(1.0, BELOW * base), _SEARCH if first else _DOUBLING, searching=first)
-        elif limit is not None and rate >= _USED * limit.value:
-            limit.age += seconds
-        state["window"] = {"since": now, "accepted": 0, "refused": 0}
-    if limit is None:
-        return None
-    state["limit"] = attrs.asdict(limit)
-    return limit.value
+    learned = LearnedTotal.of_state(state.get("learned"), now)
+    learned.take_in(report, now, _TOLERATED_OF_TOLD if told else TOLERATED)
+    state["learned"] = learned.to_state()
+    return min([*told, *([] if learned.rate is None else [learned.rate])], default=None)

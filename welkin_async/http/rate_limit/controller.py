@@ -91,6 +91,8 @@ class RateController:
 
     Attributes:
         in_flight: Requests out.
+        throttled: Requests that were refused for the rate (429), without those that say nothing about it: that went
+            out before a cut or a pause, or as a probe in one.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class RateController:
         self._cuts: _Cuts | None = None
         self._free = rate is None  # neither gate nor pace
         self._quiet = True  # nothing was cut, and nothing refused lately: an accepted request is only counted
-        self.in_flight = self._refused = 0
+        self.in_flight = self.throttled = self._refused = 0
         self._serial = self._cut_serial = 0  # answers to requests up to the cut belong to it, whenever they come
         self._next_at = self._accepted_at = -math.inf
         self._measured = Measurement()
@@ -155,9 +157,11 @@ class RateController:
         """Return the seconds a request must wait: 0.0 for none, infinity for until one that is out returns."""
         if now < self._gate:
             return self._gate - now
+        if self._own_rate <= 0.0:
+            return math.inf
         if self._halted:
             return math.inf if self._probe else 0.0
-        if self.in_flight + 1 > self._slots or self._own_rate <= 0.0:  # slots grow by fractions
+        if self.in_flight + 1 > self._slots:  # slots grow by fractions
             return math.inf
         return max(0.0, self._next_at - now)
 
@@ -233,6 +237,7 @@ class RateController:
             if max((now - self._window.since) / _SECONDS, self._window.accepted / _ANSWERS) >= 1.0:
                 self._shares.append(0.0)
                 self._window = _Window(now, self._measured.accepted)
+        self.throttled += not overloaded
         self._window.refused += 1
         self._window.overloaded += overloaded
         self._in_a_row += 1

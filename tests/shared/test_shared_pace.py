@@ -1,0 +1,222 @@
+"""A pace that several sessions share: the simulation with its bounds, and what decides about a learned total."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import statistics
+from typing import Any
+
+import attrs
+import pytest
+
+from benchmarks.shared_pace import CASES, LIMIT, main, measure, simulated
+from welkin_async.http.rate_limit.controller import RateController
+from welkin_async.http.rate_limit.queue import AdmissionQueue
+from welkin_async.http.share_pacer import SharePacer
+from welkin_async.http.sharing import PaceReport, PaceShare
+from welkin_async.shared.learned_total import LearnedTotal
+
+SEEDS = (0, 1)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_four_processes_use_what_is_allowed_and_are_rarely_refused(name: str) -> None:
+    case = CASES[name]
+    runs = [measure(case, seed) for seed in SEEDS]
+    assert statistics.median(run.used for run in runs) >= case.used
+    assert statistics.median(run.refused for run in runs) <= case.refused
+
+
+def test_a_seed_gives_the_same_figures_again() -> None:
+    case = CASES["learned, uneven, window of 1 s"]
+    assert measure(case, 5) == measure(case, 5)
+
+
+def test_without_a_store_the_last_shares_hold_and_shrink_slowly() -> None:
+    accepted = measure(CASES["told, even, store away"], 0).accepted
+    assert accepted[4] == pytest.approx(LIMIT, rel=0.01)
+    assert 0.85 * LIMIT <= accepted[14] < accepted[9] < accepted[4]  # from the 5th to the 15th second it is away
+    assert accepted[17] == pytest.approx(LIMIT, rel=0.01)
+
+
+def test_the_benchmark_says_which_bounds_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "told, even, bucket of 20"
+    assert main([name, "--seeds", "1", "--seconds"]) == 0
+    assert "NOT MET" not in capsys.readouterr().out
+    monkeypatch.setitem(CASES, name, attrs.evolve(CASES[name], used=1.1))
+    assert main([name, "--seeds", "1"]) == 1
+    assert "NOT MET" in capsys.readouterr().out
+
+
+class Pace:
+    """Notes what is reported, and sets no bound."""
+
+    def __init__(self) -> None:
+        self.reports: list[PaceReport] = []
+
+    async def report(self, key: str, report: PaceReport) -> PaceShare:
+        self.reports.append(report)
+        return PaceShare(None, 1.0)
+
+
+def test_a_session_that_pauses_says_so_and_counts_no_probe() -> None:
+    async def play() -> list[PaceReport]:
+        clock, pace = asyncio.get_running_loop().time, Pace()
+        limiter = RateController(concurrency=64, clock=clock, jitter=lambda: 0.0, learns=False)
+        queue = AdmissionQueue(limiter, clock)
+        pacer = SharePacer(pace, "key", queue, rate=None, clock=clock)
+
+        async def refused() -> None:
+            ticket = await queue.enter(math.inf)
+            await asyncio.sleep(0.01)
+            limiter.refused(ticket, clock(), 1.0)
+            queue.leave(ticket)
+
+        await asyncio.gather(*(refused() for _ in range(15)))  # ten go out, and in the pause one after the other
+        await pacer.aclose()
+        return pace.reports
+
+    reports = simulated(play())
+    assert not reports[0].paused
+    assert all(each.paused for each in reports[1:])
+    assert sum(each.sent for each in reports) == 15
+    assert 3 <= sum(each.refused for each in reports) <= 10  # those that led to the pause
+
+
+class Sessions:
+    """Four sessions that report in turn, every 200 ms each, to a total that is kept as text in between."""
+
+    def __init__(self) -> None:
+        self.now = 1.7e9
+        self._kept: str | None = None
+
+    @property
+    def total(self) -> LearnedTotal:
+        return LearnedTotal.of_state(None if self._kept is None else json.loads(self._kept), self.now)
+
+    @property
+    def rate(self) -> float:
+        rate = self.total.rate
+        assert rate is not None
+        return rate
+
+    def report(self, accepted: int = 0, refused: int = 0, **more: Any) -> None:
+        total = self.total
+        given: dict[str, Any] = {"member": "a", "seconds": 0.2, "sent": accepted + refused, "waiting": 30}
+        total.take_in(PaceReport(accepted=accepted, refused=refused, **(given | more)), self.now)
+        self._kept = json.dumps(total.to_state())
+        self.now += 0.05
+
+    def answered(self, seconds: float, accepted: int, refused: int = 0, **more: Any) -> None:
+        """Report for some time: so many accepted, and refused, in 200 ms of all four together."""
+        for number in range(round(seconds / 0.05)):
+            share = [(count * (number % 4 + 1)) // 4 - (count * (number % 4)) // 4 for count in (accepted, refused)]
+            self.report(*share, **more)
+
+
+@pytest.fixture
+def limited() -> Sessions:
+    """Sessions that were refused at 200 a second, and all know of it."""
+    sessions = Sessions()
+    sessions.answered(3.0, 40)
+    sessions.answered(0.2, 40, 8)
+    sessions.answered(0.5, 40)
+    assert sessions.rate == pytest.approx(190.0, rel=0.03)
+    return sessions
+
+
+def test_without_refusals_there_is_no_bound() -> None:
+    sessions = Sessions()
+    sessions.answered(10.0, 40)
+    assert sessions.total.rate is None
+
+
+def test_what_the_others_report_after_the_first_refusal_counts_towards_what_was_accepted() -> None:
+    """All began together, met the second's limit after 200 ms, and pause: the one who says so first knows a quarter."""
+    sessions = Sessions()
+    for _ in range(4):
+        sessions.report(50, 10, paused=True)
+    assert sessions.rate < 200.0
+    sessions.answered(0.4, 0, paused=True)
+    assert sessions.rate == pytest.approx(190.0, rel=0.01)
+
+
+def test_what_is_refused_before_all_know_of_a_cut_leads_to_no_other(limited: Sessions) -> None:
+    limited.answered(1.0, 40)
+    limited.answered(0.2, 36, 8)
+    cut = limited.rate
+    limited.answered(0.4, 36, 8)  # as much is refused as before it
+    assert limited.rate >= cut
+    limited.answered(1.0, 36, 8)  # and from now on that is another matter
+    assert limited.rate < 0.97 * cut
+
+
+def test_refusals_of_one_slow_all_within_two_reports(limited: Sessions) -> None:
+    limited.answered(1.0, 40)
+    before = limited.rate
+    limited.report(10, 8)
+    assert limited.rate < before
+
+
+def test_a_limit_that_is_used_up_grows_and_one_that_is_not_does_not(limited: Sessions) -> None:
+    start = limited.rate
+    limited.answered(5.0, 20)
+    assert limited.rate == pytest.approx(start, rel=0.02)
+    limited.answered(5.0, 40)
+    assert start * 1.03 < limited.rate < start * 1.3
+
+
+def test_little_demand_after_some_were_refused_is_not_taken_for_the_limit(limited: Sessions) -> None:
+    """Who is refused waits, so that less is sent for the rest of the second: what was accepted before counts."""
+    while limited.total.accepted > 20:  # until a window begins
+        limited.answered(0.05, 40)
+    before = limited.rate
+    limited.answered(0.2, 30, 5)
+    limited.answered(1.0, 12)
+    assert 0.9 * before < limited.rate < before
+
+
+def test_a_window_in_which_a_session_pauses_says_nothing(limited: Sessions) -> None:
+    before = limited.rate
+    limited.answered(5.0, 2, 1, paused=True)
+    assert limited.rate == pytest.approx(before, rel=0.02)
+
+
+def test_refusals_by_chance_are_borne() -> None:
+    """Five of a hundred, whatever is sent: cuts change nothing about that, so they are taken back."""
+    sessions = Sessions()
+    sessions.answered(60.0, 95, 5)
+    rate = sessions.total.rate
+    assert rate is None or rate > 400.0  # of 475 a second
+
+
+def test_cuts_after_which_as_much_is_refused_are_taken_back() -> None:
+    """A quarter of all is refused, whatever is sent: too much to be chance at first."""
+    sessions = Sessions()
+    rates: list[float] = []
+    sent = 0.0
+    for _ in range(1200):  # a minute
+        rate = sessions.total.rate
+        rates.append(500.0 if rate is None else min(500.0, rate))
+        before, sent = sent, sent + 0.05 * rates[-1]
+        refused = int(sent / 4) - int(before / 4)
+        sessions.report(int(sent) - int(before) - refused, refused)
+    assert min(rates) < 250.0
+    assert rates[-1] > 400.0
+
+
+def test_what_was_learned_outlasts_a_time_without_any_report(limited: Sessions) -> None:
+    before = limited.rate
+    limited.now += 3600.0
+    limited.report(10, 5)
+    assert limited.rate == pytest.approx(before, rel=0.02)
+
+
+def test_a_clock_of_the_store_that_is_set_back_stops_nothing(limited: Sessions) -> None:
+    limited.now -= 7200.0
+    limited.answered(3.0, 20, 8)
+    assert limited.rate == pytest.approx(95.0, rel=0.1)
