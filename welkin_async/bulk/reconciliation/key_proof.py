@@ -125,7 +125,7 @@ class KeyProof:
                     self._fail(f"the server gave {self._keys.field} back and did not keep it")
                     return
                 if shown:
-                    self.found_after = asked - began - gone
+                    self.found_after = time.monotonic() - began - gone if pause else 0.0  # never missed, it has none
                     self.state = ProofState.ARMED
                     self._ended()
                     return
