@@ -124,3 +124,22 @@ async def test_what_is_found_at_once_after_it_was_sent_again_is_no_lag(tmp_path:
         assert keys_held(server) == keys_of(rows)
     assert (report.created, report.doubled) == (12, 0)
     assert lag_noted(tmp_path / "journal") < 0.1
+
+
+async def test_all_rows_that_a_kill_left_in_doubt_are_looked_for_at_once(tmp_path: Path) -> None:
+    """A few at a time each batch would wait anew for what was sent last to show."""
+    waiting = []
+    options = {**FAST, "concurrency": 4, "final_settle": 5.0, "journal": tmp_path / "journal"}
+    async with Sandbox() as server, connect(server) as welkin:
+        rows = rows_for(server, 160, patients=5)
+        assert (await bulk.create_cdt_records(welkin, CDT, rows[:150], **options)).created == 150
+        for record in server.store.cdt_records(CDT):
+            if int(record["jsonBody"]["external_id"].removeprefix("row-")) >= 20:
+                await welkin.patient(record["patientId"]).cdts(CDT).delete(record["id"])
+        forget(tmp_path / "journal", 20)
+        server.visibility_delay = 0.5
+        options["on_progress"] = lambda progress: waiting.append(progress.parked)
+        report = await bulk.create_cdt_records(welkin, CDT, rows, **options)
+        assert keys_held(server) == keys_of(rows)
+    assert (report.created, report.skipped, report.doubled) == (140, 20, 0)
+    assert max(waiting) > 100
