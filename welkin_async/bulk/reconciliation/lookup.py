@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.errors import AuthenticationError, PagingError, RejectedError, RequestError
+from welkin_async.wire.records import detached
 
 
 class Server(Protocol):
@@ -76,7 +77,7 @@ def group_by_key(records: Iterable[Any], keys: Keys, wanted: Container[str] | No
     Args:
         records: What a look-up has shown.
         keys: Reads their keys.
-        wanted: The keys that are looked for; None for all.
+        wanted: The keys that are looked for, whose records are returned without the pages they came in; None for all.
 
     Raises:
         DecodeError: a record's key cannot be read, so that it may be any.
@@ -85,5 +86,5 @@ def group_by_key(records: Iterable[Any], keys: Keys, wanted: Container[str] | No
     for record in records:
         key = keys.key_of(record)
         if key is not None and (wanted is None or key in wanted):
-            by_key.setdefault(key, []).append(record)
+            by_key.setdefault(key, []).append(record if wanted is None else detached(record))
     return by_key
