@@ -134,3 +134,27 @@ def test_a_lag_only_ever_widens(observed: list[tuple[int, float, bool]]) -> None
         lag.observe(str(number), 100.0, now, found=found)
         assert lag.largest >= widest
         widest = lag.largest
+
+
+def test_while_the_server_does_not_answer_nothing_can_be_found_and_that_is_no_lag() -> None:
+    lag = LagTracker()
+    lag.observe("late", 10.0, 12.0, found=False)
+    lag.there_since = 100.0
+    lag.observe("late", 10.0, 101.0, found=True)
+    assert lag.largest == 3.0
+
+
+def test_a_silence_before_a_record_was_missed_changes_nothing() -> None:
+    lag = LagTracker()
+    lag.there_since = 9.0
+    lag.observe("late", 10.0, 12.0, found=False)
+    lag.observe("late", 10.0, 18.0, found=True)
+    assert lag.largest == 8.0
+
+
+def test_a_larger_lag_is_told_once() -> None:
+    told: list[float] = []
+    lag = LagTracker(told.append)
+    for seconds in (1.0, 3.0, 3.0, 2.0):
+        lag.widen(seconds)
+    assert told == [1.0, 3.0]

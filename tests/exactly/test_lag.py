@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -55,3 +57,89 @@ async def test_rows_that_were_all_cut_off_before_anything_was_created_are_not_se
         report = await bulk.create_cdt_records(welkin, CDT, rows, **options)
         assert keys_held(server) == keys_of(rows)
     assert (report.adopted, report.doubled) == (12, 0)
+
+
+def lag_noted(journal: Path) -> float:
+    """The seconds by which look-ups lag, as a journal has it for later runs."""
+    with contextlib.closing(sqlite3.connect(journal)) as opened:
+        noted = opened.execute("SELECT value FROM meta WHERE name = 'lag'").fetchone()
+    return 0.0 if noted is None else float(noted[0])
+
+
+async def test_that_an_import_looks_again_late_is_no_lag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row lands late, and the next round comes late as well, because another row is out all the time."""
+    monkeypatch.setattr("welkin_async.bulk.reconciliation.reconciler._LONGEST", 0.1)
+    async with Sandbox() as server, connect(server) as welkin:
+        rows = rows_for(server, 13, patients=2)
+        server.faults.add(
+            Fault(FaultKind.RESET_LATE, operation="cdts.create", after=10, delay=0.8),
+            Fault(FaultKind.STALL_AFTER, operation="cdts.create", after=10, delay=2.5),
+            Fault(FaultKind.RESET_BEFORE, operation="cdts.create", after=10),
+        )
+
+        async def source() -> AsyncIterator[bulk.CdtRow]:
+            for row in rows[:11]:
+                yield row
+            await asyncio.sleep(0.5)  # it is looked for, and not there yet
+            for row in rows[11:]:
+                yield row
+
+        options = {**FAST, "concurrency": 1, "settle": 1.0, "journal": tmp_path / "journal"}
+        report = await bulk.create_cdt_records(welkin, CDT, source(), **options)
+        assert keys_held(server) == keys_of(rows)
+    assert (report.created, report.adopted, report.doubled) == (13, 1, 0)
+    assert lag_noted(tmp_path / "journal") < 1.0
+
+
+async def test_an_outage_before_a_record_shows_is_no_lag(tmp_path: Path) -> None:
+    async with Sandbox(visibility_delay=0.4) as server, connect(server, timeout=1.0) as welkin:
+        rows = rows_for(server, 12, patients=2)
+        server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=10, every=1))
+
+        async def source() -> AsyncIterator[bulk.CdtRow]:
+            for row in rows:
+                yield row
+            while server.stats.performed["cdts.create"] < 12:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.3)  # its control record is looked for, and not shown yet
+            server.outage(3.0)
+
+        options = {**FAST, "concurrency": 1, "journal": tmp_path / "journal"}
+        report = await bulk.create_cdt_records(welkin, CDT, source(), **options)
+        assert keys_held(server) == keys_of(rows)
+    assert (report.created, report.doubled) == (12, 0)
+    assert lag_noted(tmp_path / "journal") < 2.0
+
+
+async def test_what_is_found_at_once_after_it_was_sent_again_is_no_lag(tmp_path: Path) -> None:
+    """That it was missed before it was sent again says nothing of the second time."""
+    async with Sandbox() as server, connect(server) as welkin:
+        rows = rows_for(server, 12, patients=2)
+        server.faults.add(
+            Fault(FaultKind.RESET_BEFORE, operation="cdts.create", after=10),
+            Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=12),
+        )
+        options = {**FAST, "concurrency": 1, "journal": tmp_path / "journal"}
+        report = await bulk.create_cdt_records(welkin, CDT, rows, **options)
+        assert keys_held(server) == keys_of(rows)
+    assert (report.created, report.doubled) == (12, 0)
+    assert lag_noted(tmp_path / "journal") < 0.1
+
+
+async def test_all_rows_that_a_kill_left_in_doubt_are_looked_for_at_once(tmp_path: Path) -> None:
+    """A few at a time each batch would wait anew for what was sent last to show."""
+    waiting = []
+    options = {**FAST, "concurrency": 4, "final_settle": 5.0, "journal": tmp_path / "journal"}
+    async with Sandbox() as server, connect(server) as welkin:
+        rows = rows_for(server, 160, patients=5)
+        assert (await bulk.create_cdt_records(welkin, CDT, rows[:150], **options)).created == 150
+        for record in server.store.cdt_records(CDT):
+            if int(record["jsonBody"]["external_id"].removeprefix("row-")) >= 20:
+                await welkin.patient(record["patientId"]).cdts(CDT).delete(record["id"])
+        forget(tmp_path / "journal", 20)
+        server.visibility_delay = 0.5
+        options["on_progress"] = lambda progress: waiting.append(progress.parked)
+        report = await bulk.create_cdt_records(welkin, CDT, rows, **options)
+        assert keys_held(server) == keys_of(rows)
+    assert (report.created, report.skipped, report.doubled) == (140, 20, 0)
+    assert max(waiting) > 100

@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.reconciliation.lookup import group_by_key
 from welkin_async.bulk.reconciliation.policy import Decision, PendingRow
 from welkin_async.bulk.reconciliation.reconciler import LookupOptions, Reconciler
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import RequestLine
+from welkin_async.models.cdts import CdtRecord
+from welkin_async.wire.records import answer_of, records_of
+from welkin_async.wire.request import Answer
 
 LINE = RequestLine("POST", "/", "cdts.create")
 
@@ -73,6 +78,15 @@ async def decided(lists: Lists, monkeypatch: pytest.MonkeyPatch, **options: floa
         return decision
     finally:
         await journal.aclose()
+
+
+def test_what_is_kept_of_a_listing_holds_none_of_the_other_records() -> None:
+    """A thousand rows of two hundred patients kept every page of theirs in memory."""
+    page: list[Any] = [{"id": str(number), "jsonBody": {"external_id": "key"}} for number in range(100)]
+    records = records_of(CdtRecord, page, Answer(200, CIMultiDictProxy(CIMultiDict()), {"content": page}, 1, LINE))
+    (kept,) = group_by_key(records[:1], cast(Keys, Lists(shown_from=0)), {"key"})["key"]
+    assert kept == records[0]
+    assert answer_of(kept).data == page[0]
 
 
 async def test_a_row_is_found_by_looks_that_reach_back_a_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -392,6 +392,20 @@ class TestPause:
         session.steady(16.0, 5000.0)
         assert session.pace > 3.5 * 1000 / 50
 
+    def test_how_long_the_answer_to_a_probe_takes_says_nothing_about_a_quota(self) -> None:
+        paces = []
+        for stall in (0.0, 30.0):
+            session = Session()
+            session.steady(2.0, 300.0)
+            session.storm(1.0)
+            session.now += session.wait()
+            unanswered = session.send()
+            session.now += stall
+            session.controller.release(unanswered)
+            session.accepted()
+            paces.append(session.pace)
+        assert paces[1] == paces[0] > 200.0
+
     @pytest.mark.parametrize("rate", [100.0, 200.0, 900.0])
     def test_what_a_second_allowed_is_the_pace_after_a_short_pause(self, rate: float) -> None:
         session = Session()

@@ -179,16 +179,17 @@ class Soak:
             await server.add_fault(*self.script(self.rows, self.stall or 2 * self.timeout))
             weather = Weather(server, self.seed, self.calm or 0.0, self.outage or 0.0)
             async with asyncio.TaskGroup() as tasks:
-                changes = [tasks.create_task(weather.by_chance())] if self.calm else []
+                changing = [tasks.create_task(weather.by_chance())] if self.calm else []
                 for share, seconds, status in (
                     (0.35, self.storm, 429),
                     (0.55, self.outage, None),
                     (0.75, self.long_outage, None),
                 ):
                     if seconds:
-                        tasks.create_task(weather.outage_after(share * self.rows, seconds, status))
+                        after = weather.outage_after(share * self.rows, seconds, status)
+                        changing.append(tasks.create_task(after))
                 await self._import_all(server, made, lines, figures)
-                for task in changes:
+                for task in changing:
                     task.cancel()
             figures.outages, figures.refused = len(weather.refused), weather.refused
             # The server, whose memory is not meant, has not ended yet.

@@ -26,6 +26,7 @@ _CREATE, _LIST, _FORMATION, _TOKEN = "cdts.create", "cdts.list", "formation_cdts
 _PATIENT = "patients.get"
 _TRIES = 3  # what is asked for once, and so often, is answered in the end
 _STORM = 1.0  # seconds for which a storm of 429s lasts
+_LOOK = 0.05  # seconds between two looks at what the server has served
 
 
 def calm(rows: int, stall: float) -> list[Fault]:
@@ -219,7 +220,7 @@ class Weather:
         server: The server.
         seed: Which weather.
         calm: Seconds between two changes by chance, about.
-        outage: Seconds an outage by chance lasts.
+        outage: Seconds an outage by chance lasts, at least.
         refused: How many requests each outage has refused, at least.
     """
 
@@ -250,19 +251,33 @@ class Weather:
 
         Args:
             creates: How many creates are to have reached the server.
-            seconds: How long it lasts.
+            seconds: How long it lasts; as often again as it takes until something was refused.
             status: What every request is answered; None resets the connection.
         """
         while await created(self.server) < creates:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK)
         await self._outage(seconds, status)
 
     async def _outage(self, seconds: float, status: int | None = None) -> None:
         # One at a time: an outage that begins within another would end it.
         async with self._lock:
+            await self._until_busy()
             await self.server.outage(seconds, status)
             before = await self.server.stats()
             await asyncio.sleep(seconds)
-            after = await self.server.stats()
-            # Those that were being served when it began are answered.
-            self.refused.append(after["total"] - before["total"] - before["in_flight"])
+            while (refused := await self._refused_since(before)) <= 0:  # nothing was sent: it was killed, or waits
+                await self.server.outage(seconds, status)
+                await asyncio.sleep(seconds)
+            self.refused.append(refused)
+
+    async def _until_busy(self) -> None:
+        """Wait until creates go out: an outage that nobody meets is none."""
+        before = await created(self.server)
+        while (now := await created(self.server)) <= before:
+            before = now
+            await asyncio.sleep(_LOOK)
+
+    async def _refused_since(self, before: Mapping[str, Any]) -> int:
+        """How many requests an outage has refused, at least: those being served when it began are answered."""
+        after = await self.server.stats()
+        return int(after["total"] - before["total"] - before["in_flight"])

@@ -18,7 +18,7 @@ from welkin_async.models.cdts import CdtBulkRow, CdtRecord
 from welkin_async.models.documents import DocumentSummary
 from welkin_async.models.patients import CareTeamMember, Patient
 from welkin_async.models.users import User
-from welkin_async.wire.records import answer_of, field_names, records_of, to_wire, wire_body
+from welkin_async.wire.records import answer_of, detached, field_names, records_of, to_wire, wire_body
 
 from .wireforms import SECRET, answer
 
@@ -158,6 +158,29 @@ def test_keyword_fields_may_be_records_uuids_and_tuples() -> None:
         "externalGuid": "00000000-0000-0000-0000-000000000007",
         "careTeam": [{"id": "u1", "pointOfContact": True}],
     }
+
+
+def test_a_detached_record_keeps_nothing_of_its_page_but_itself() -> None:
+    page: list[Any] = [{"id": "1"}, {"id": "2"}]
+    found = answer({"content": page})
+    first, _ = records_of(Patient, page, found)
+    alone = detached(first)
+    assert alone == first
+    assert type(alone) is Patient
+    kept = answer_of(alone)
+    assert kept.data == {"id": "1"}
+    assert (kept.status, kept.headers, kept.attempts, kept.request) == (
+        found.status,
+        found.headers,
+        found.attempts,
+        found.request,
+    )
+
+
+def test_what_came_in_no_answer_of_its_own_is_detached_already() -> None:
+    by_hand, other = Patient(id="1"), object()
+    assert detached(by_hand) is by_hand
+    assert detached(other) is other
 
 
 def test_answer_of_gives_the_answer_a_record_came_in() -> None:

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
+
+
+def seconds_of(written: str | None) -> float | None:
+    """Return the seconds since the epoch of a moment as the server writes it; None where it cannot be read.
+
+    Args:
+        written: The moment; None where the server does not tell it.
+    """
+    try:
+        return None if written is None else datetime.fromisoformat(written).timestamp()
+    except ValueError:
+        return None
 
 
 class WallClock:

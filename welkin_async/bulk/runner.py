@@ -145,7 +145,8 @@ def lookup_options(keys: Keys | None, options: KeyedOptions, *, remove_doubles: 
     """
     if keys is None:
         return None
-    room = _ROOM * options.get("concurrency", _WORKERS)
+    # A kill leaves a block in doubt; what is sent beside its rows shows sooner than waiting that they are not there.
+    room = max(_BLOCK, _ROOM * options.get("concurrency", _WORKERS))
     existing = options.get("existing", "check")
     if existing not in ("check", "trust"):
         raise InvalidInputError("existing is check or trust")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from welkin_async.wire.request import Answer
 
 R = TypeVar("R", bound="Record")
+T = TypeVar("T")
 
 _set = object.__setattr__
 _new = object.__new__
@@ -304,6 +305,19 @@ def answer_of(record: Record) -> Answer:
         raise ValueError("this record did not come in an answer of its own")
     found: Answer = answer
     return found
+
+
+def detached(record: T) -> T:
+    """Return a record whose answer has it alone: one of a page keeps the whole page in memory.
+
+    Args:
+        record: A record; what did not come in an answer of its own, or is no record, is returned as it is.
+    """
+    answer = record._answer if isinstance(record, Record) else None  # noqa: SLF001 - the record's own module
+    if not isinstance(record, Record) or answer is None or answer is _BY_HAND or isinstance(answer, _Part):
+        return record
+    raw = record._raw  # noqa: SLF001
+    return type(record).from_wire(raw, attrs.evolve(answer, data=raw))
 
 
 def _documented(cls: type[Record]) -> Iterator[DocumentedField]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from welkin_async.bulk.actions.action import BulkOperation
+from welkin_async.bulk.clock import seconds_of
 from welkin_async.bulk.engine import local_outcomes
 from welkin_async.bulk.existing.decision import Standing
 from welkin_async.bulk.existing.records import ExistingRecords
@@ -92,21 +92,14 @@ class FirstLook:
             self.changing.discard(row.index)
             return outcome
         elif (
-            self._updates is None and step is AdmissionStep.LOOK and self._reconciler.reaches(found.records[0].created)
+            self._updates is None
+            and step is AdmissionStep.LOOK
+            and _is_since(found.records[0].created, self._reconciler.since)
         ):
             return None  # an earlier run of this journal may have created it
-        elif found.standing is Standing.EQUAL and self._is_of_this_import(found.records[0].created):
+        elif found.standing is Standing.EQUAL and _is_since(found.records[0].created, self._adopted_since):
             return local_outcomes.adopted(row, found)
         return local_outcomes.existing(row, found)
-
-    def _is_of_this_import(self, created: str | None) -> bool:
-        """Tell whether a record was created since the import began, by the server's clock."""
-        if self._adopted_since is None or created is None:
-            return False
-        try:
-            return datetime.fromisoformat(created).timestamp() >= self._adopted_since
-        except ValueError:
-            return False
 
     def _gone(self, row: PreparedRow, admission: Admission) -> Outcome[Any, Any] | None:
         """Return the outcome of a row that an earlier run was done with and that is not there; None to send it."""
@@ -115,3 +108,9 @@ class FirstLook:
         if self._updates is not None and self._updates.recreate:
             return None
         return Outcome(row.index, row.row, Status.GONE, None, WelkinError(local_outcomes.GONE), 0)
+
+
+def _is_since(created: str | None, since: float | None) -> bool:
+    """Tell whether a record was created since a wall-clock moment, by the server's clock."""
+    moment = seconds_of(created)
+    return moment is not None and since is not None and moment >= since

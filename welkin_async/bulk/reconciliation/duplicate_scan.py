@@ -18,7 +18,7 @@ from welkin_async.bulk.errors import JournalError, ProofError
 from welkin_async.bulk.journal.database import UnknownKey
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.keys.protocol import Keys
-from welkin_async.bulk.reconciliation.lookup import Server, look
+from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, look
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import DecodeError, NotFoundError, RequestError, WelkinError
 
@@ -229,14 +229,8 @@ class DuplicateScan:
 
     async def _duplicate(self, unknown: UnknownKey, records: Sequence[Any], *, keep: bool) -> Duplicate:
         """Take a duplicate down, and remove what repeats the record that stays, to the letter and unedited."""
-        duplicate = Duplicate(
-            unknown.patient,
-            unknown.key,
-            unknown.record_id,
-            tuple(record.id for record in records),
-            tuple(records),
-            expected=int(not unknown.refused),
-        )
+        ids, expected = tuple(record.id for record in records), int(not unknown.refused)
+        duplicate = Duplicate(unknown.patient, unknown.key, unknown.record_id, ids, tuple(records), expected=expected)
         at = len(self.found)
         self.found.append(duplicate)
         if keep or not self._remove_doubles:
@@ -275,7 +269,7 @@ class DuplicateScan:
             records, answered, error = await look(self._keys.copies(patient, reported, self._since), self._server)
             if records is not None:
                 try:
-                    listed = {record.id for record in records}, self._by_key(records)
+                    listed = {record.id for record in records}, group_by_key(records, self._keys)
                 except DecodeError as unreadable:
                     self._fail(unreadable)
                     return None
@@ -286,14 +280,6 @@ class DuplicateScan:
         if listed is None:
             self._fail(error or ProofError("the final scan could not list a patient's records completely"))
         return listed
-
-    def _by_key(self, records: Iterable[Any]) -> Mapping[str, Sequence[Any]]:
-        by_key: dict[str, list[Any]] = {}
-        for record in records:
-            key = self._keys.key_of(record)
-            if key is not None:
-                by_key.setdefault(key, []).append(record)
-        return by_key
 
 
 def _is_shown(unknown: UnknownKey, ids: set[str]) -> bool:

@@ -114,31 +114,30 @@ class KeyProof:
             await asyncio.wait((self._task,))
 
     async def _find(self, group: str, created: Any, key: str) -> None:
-        began = last = time.monotonic()
+        began = time.monotonic()
         pause = waited = gone = 0.0
         try:
             while True:
+                asked = time.monotonic()
                 records, answered, _ = await look(self._keys.listing(group, self._since), self._server)
-                last, before = time.monotonic(), last
                 shown = [record for record in records or () if self._keys.shows(record, created)]
                 if shown and all(self._keys.key_of(record) != key for record in shown):
                     self._fail(f"the server gave {self._keys.field} back and did not keep it")
                     return
                 if shown:
-                    self.found_after = last - began - gone
+                    self.found_after = time.monotonic() - began - gone if pause else 0.0  # never missed, it has none
                     self.state = ProofState.ARMED
                     self._ended()
                     return
-                if answered:
-                    waited += pause
-                else:
-                    gone += last - before  # while the server is not there nothing can be found
                 if waited > self._patience:
-                    field = self._keys.field
-                    self._fail(f"a record with its {field} was created, but look-ups do not find it")
+                    self._fail(f"a record with its {self._keys.field} was created, but look-ups do not find it")
                     return
                 pause = min(pause * 1.5, _LONGEST) if pause else _LOOK_EVERY
                 await asyncio.sleep(pause)
+                if answered:
+                    waited += pause
+                else:
+                    gone += time.monotonic() - asked  # while the server is not there nothing can be found
         except WelkinError as error:
             self.state, self.error = ProofState.FAILED, error
             self._ended()

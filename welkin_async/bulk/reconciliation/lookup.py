@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.errors import AuthenticationError, PagingError, RejectedError, RequestError
+from welkin_async.wire.records import detached
 
 
 class Server(Protocol):
@@ -67,3 +69,22 @@ async def look(listing: Awaitable[Sequence[Any] | None], server: Server | None) 
     if server is not None:
         server.reached()
     return Looked(records, answered=True)
+
+
+def group_by_key(records: Iterable[Any], keys: Keys, wanted: Container[str] | None = None) -> dict[str, list[Any]]:
+    """Return records by the key they carry, leaving out those without one.
+
+    Args:
+        records: What a look-up has shown.
+        keys: Reads their keys.
+        wanted: The keys that are looked for, whose records are returned without the pages they came in; None for all.
+
+    Raises:
+        DecodeError: a record's key cannot be read, so that it may be any.
+    """
+    by_key: dict[str, list[Any]] = {}
+    for record in records:
+        key = keys.key_of(record)
+        if key is not None and (wanted is None or key in wanted):
+            by_key.setdefault(key, []).append(record if wanted is None else detached(record))
+    return by_key

@@ -8,7 +8,7 @@ no witness to come, and three times the largest lag seen must have passed instea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import attrs
@@ -48,7 +48,9 @@ class PendingRow:
         resends: How often it was sent again.
         waited: Seconds waited for look-ups that the server answered: what its patience is measured in.
         witness: The id of the first record of its group that was sent after it had settled.
-        seen_absent: Whether a complete listing did not have it.
+        seen_absent: Whether a complete listing did not have it since its last attempt.
+        missed: Monotonic seconds at which the last of those was begun; None where that was as new as the attempt's end,
+            so that the row had not landed.
     """
 
     row: PreparedRow
@@ -63,6 +65,7 @@ class PendingRow:
     waited: float = 0.0
     witness: str | None = None
     seen_absent: bool = False
+    missed: float | None = None
 
 
 @attrs.frozen
@@ -96,13 +99,23 @@ class View:
 class LagTracker:
     """Lag tracker: by how much look-ups run behind; it only ever widens.
 
+    A lag is measured where one look-up missed a record that was there, and the next had it. While the server did not
+    answer in between nothing could be found, so that is no lag.
+
+    Args:
+        widened: Called with the largest lag whenever a larger one is seen.
+        there_since: Monotonic seconds since which the server has answered look-ups.
+
     Attributes:
         largest: Seconds of the largest lag that was seen to its end.
+        there_since: As above; it is noted here when the server has not answered one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, widened: Callable[[float], None] = lambda _: None, there_since: float = 0.0) -> None:
         self.largest = 0.0
-        self._open: dict[str, float] = {}
+        self.there_since = there_since
+        self._widened = widened
+        self._open: dict[str, tuple[float, float]] = {}
 
     def observe(self, id: str, answered: float, began: float, *, found: bool) -> None:
         """Take note of whether a listing shows a record; one that was never missed proves no lag.
@@ -114,17 +127,30 @@ class LagTracker:
             found: Whether the listing shows it.
         """
         if not found:
-            self._open.setdefault(id, answered)
+            self._open[id] = answered, began
         elif id in self._open:
-            self.largest = max(self.largest, began - self._open.pop(id))
+            self.measure(*self._open.pop(id), began)
 
-    def is_open(self, id: str) -> bool:
-        """Tell whether a record was missed and not seen since."""
-        return id in self._open
+    def measure(self, landed: float, missed: float, found: float) -> None:
+        """Take note of a record that one look-up missed and the next had.
+
+        Args:
+            landed: Monotonic seconds at which it was there.
+            missed: When the look-up was begun that missed it.
+            found: When the one was begun that had it.
+        """
+        self.widen(missed - landed + found - max(missed, min(self.there_since, found)))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a record was missed and not seen since."""
+        return bool(self._open)
 
     def widen(self, seconds: float) -> None:
         """Take note of a lag that was measured otherwise."""
-        self.largest = max(self.largest, seconds)
+        if seconds > self.largest:
+            self.largest = seconds
+            self._widened(seconds)
 
     def at(self, now: float) -> float:
         """Return the largest lag, one that is still open included.
@@ -132,7 +158,7 @@ class LagTracker:
         Args:
             now: Monotonic seconds.
         """
-        return max([self.largest, *(now - since for since in self._open.values())])
+        return max([self.largest, *(now - since for since, _ in self._open.values())])
 
 
 def choose(found: Sequence[Found]) -> Found | None:

@@ -14,18 +14,17 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import attrs
 
-from welkin_async.bulk.clock import WallClock
+from welkin_async.bulk.clock import WallClock, seconds_of
 from welkin_async.bulk.errors import JournalError, ProofError
 from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Found, Keys
 from welkin_async.bulk.reconciliation.key_proof import KeyProof, ProofState
-from welkin_async.bulk.reconciliation.lookup import Server, look
+from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, look
 from welkin_async.bulk.reconciliation.policy import LAG_FACTOR, Decision, LagTracker, PendingRow, View, choose, decide
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import DecodeError, OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
@@ -168,15 +167,13 @@ class Reconciler:
         self._fail = fail
         self._idle = idle
         self._scans_all = options.existing == "check" and keys.sees_all
-        self._settle = options.settle
-        self._final_settle = options.final_settle
-        self._room = options.room
+        self._options = options
         self._wall = WallClock()
-        # Not before: until the journal was had, another process may have been sending its rows.
-        self._started = self._there_since = time.monotonic()
+        self._started = time.monotonic()
         self.since = (journal.since(0) or self._wall.at(self._started)) - _LOOK_BACK
         self.proof = KeyProof(keys, self.since, options.final_settle, server, self._proved)
-        self._lag = LagTracker()
+        # Not before: until the journal was had, another process may have been sending its rows.
+        self._lag = LagTracker(self._keep_lag, there_since=self._started)
         self._lag.widen(journal.lag)
         self._by_group: dict[str, dict[int, PendingRow]] = {}
         self._newest: _Created | None = None
@@ -211,6 +208,11 @@ class Reconciler:
     def suspects(self) -> Sequence[PreparedRow]:
         """The rows that were sent again, where it came out that the server changes keys; else none."""
         return self._resent if self._disarmed else ()
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether nothing can be sent."""
+        return self._idle() and not self.again
 
     @property
     def _armed(self) -> bool:
@@ -257,7 +259,7 @@ class Reconciler:
         if self.pending:
             self._measure_skew(record)
         for pending in self._by_group.get(row.group, {}).values():
-            if pending.witness is None and sent >= pending.ended + self._settle:
+            if pending.witness is None and sent >= pending.ended + self._options.settle:
                 pending.witness = record.id
 
     def refused(self, row: PreparedRow) -> None:
@@ -279,19 +281,8 @@ class Reconciler:
     async def _prove_by(self, row: PreparedRow) -> None:
         """Look for a row that an earlier run created."""
         listing = await self._list(row.group, also=row)
-        if listing.by_key is not None and self._records_of(row, listing.by_key):
+        if listing.by_key is not None and self._found(row, listing.by_key):
             self.proof.confirm()
-
-    def reaches(self, created: str | None) -> bool:
-        """Tell whether look-ups reach back to a record.
-
-        Args:
-            created: When it was created, as the server writes it; None where that is not known.
-        """
-        try:
-            return created is not None and datetime.fromisoformat(created).timestamp() >= self.since
-        except ValueError:
-            return False
 
     def found(self) -> None:
         """Take note that a row's key was found on the server before the row was sent, which proves keys as well."""
@@ -328,6 +319,7 @@ class Reconciler:
         if again is None or request.unknown:
             pending.overloaded = pending.overloaded and error.status == 503
             pending.error, pending.waited = error, 0.0
+            pending.seen_absent, pending.missed = False, None
             pending.ended = self.last_unknown = time.monotonic()
         named = f"jsonBody.{self.keys.field}"
         pending.echoed_key = next((str(value) for field, value in request.differences if field == named), None)
@@ -350,7 +342,7 @@ class Reconciler:
             self._note(pending.row, pending.first_sent)
         self._by_group.setdefault(pending.row.group, {})[pending.row.index] = pending
         self.pending += 1
-        self.full = self.pending >= self._room
+        self.full = self.pending >= self._options.room
         self._due.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="welkin_async bulk reconciler")
@@ -367,7 +359,7 @@ class Reconciler:
         pause = _SHORTEST
         try:
             while self.pending:
-                waited = max(_BRIEFEST, min(pause, self._settle))
+                waited = max(_BRIEFEST, min(pause, self._options.settle))
                 await asyncio.sleep(waited)
                 await self._until_due()
                 before = self.pending
@@ -378,27 +370,34 @@ class Reconciler:
 
     async def _until_due(self) -> None:
         """Wait until nothing else can be sent, too many rows are pending, or the oldest has waited long enough."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DUE):
-                while not self.full and not (self._idle() and not self.again):
-                    self._due.clear()
+        began, pause = time.monotonic(), _SHORTEST
+        look_at = began + pause
+        while not (self.full or self._quiet) and time.monotonic() < began + _DUE:
+            self._due.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
                     await self._due.wait()
+            if self._lag.is_open and time.monotonic() >= look_at:
+                await self._shown_since({})  # how late it shows is the lag, and not when the next round comes to it
+                pause = min(pause * 1.5, _LONGEST)
+                look_at = time.monotonic() + pause
 
     async def _round(self, waited: float) -> None:
         """List every group that has a pending row once, and decide about each row."""
         if self.proof.state is ProofState.UNPROVED and self._skipped is not None:
             await self._prove_by(self._skipped)  # the tries may all have met an outage, and nothing else may be sent
         rows = {group: list(pending.values()) for group, pending in self._by_group.items()}
-        quiet = self._idle() and not self.again
-        self.lookups += len(rows)
+        quiet = self._quiet
+        if not self._lag.is_open:
+            self._control_record = self._newest
         listings = dict(zip(rows, await asyncio.gather(*map(self._list, rows)), strict=True))
-        control = await self._control(listings)
+        shown = await self._shown_since(listings)
+        quiet = quiet and (shown is not None or self._control_record is None)
         due = [
             group
             for group, listing in listings.items()
-            if not listing.whole and any(self._may_end(each, listing, control, quiet=quiet) for each in rows[group])
+            if not listing.whole and any(self._may_end(each, listing, shown, quiet=quiet) for each in rows[group])
         ]
-        self.lookups += len(due)
         whole = await asyncio.gather(*(self._list(group, whole=True) for group in due))
         listings.update(zip(due, whole, strict=True))
         for group, listing in listings.items():
@@ -412,56 +411,54 @@ class Reconciler:
                 if listing.answered and pending.ended <= listing.began and self._is_pending(pending):
                     if self._armed or self.server is None or not self.server.held:
                         pending.waited += waited  # while nothing is created nothing can be proved
-                    await self._judge(pending, listing, control, quiet=quiet, held=held)
+                    await self._judge(pending, listing, shown, quiet=quiet, held=held)
 
     async def _judge(
-        self, pending: PendingRow, listing: _Listing, control: _Listing | None, *, quiet: bool, held: bool
+        self, pending: PendingRow, listing: _Listing, shown: float | None, *, quiet: bool, held: bool
     ) -> None:
         """Decide about a row after a listing of its group, and have it carried out."""
-        decision, found = self._decision(pending, listing, control, quiet=quiet, held=held)
+        decision, found = self._decision(pending, listing, shown, quiet=quiet, held=held)
         if found is None and not listing.whole:
             return
-        if found is not None and pending.attempts and pending.seen_absent:
-            self._widen(listing.began - pending.ended)
+        if found is not None and pending.attempts and pending.missed is not None:
+            # Rounds may be a minute apart, and that nobody looked is no lag.
+            self._lag.measure(pending.ended, pending.missed, min(listing.began, pending.missed + _LONGEST))
         elif found is None and listing.by_key is not None:
             pending.seen_absent = True
+            pending.missed = listing.began if shown is None or shown < pending.ended else None
         if found is not None:
             if pending.attempts and not self.proof.begun:  # nothing else has told how far look-ups lag
-                self._widen(min(self._wall.now() - pending.first_sent, self._final_settle / LAG_FACTOR))
+                self._lag.widen(min(self._wall.now() - pending.first_sent, self._options.final_settle / LAG_FACTOR))
             self.proof.confirm()
         if decision is not Decision.WAIT:
             await self._release(pending, decision, None if found is None else found.record, ())
 
-    def _may_end(self, pending: PendingRow, listing: _Listing, control: _Listing | None, *, quiet: bool) -> bool:
+    def _may_end(self, pending: PendingRow, listing: _Listing, shown: float | None, *, quiet: bool) -> bool:
         """Tell whether a complete listing is worth the while: with one a row would be given up, or sent again."""
         if not (listing.answered and pending.ended <= listing.began):
             return False
         if pending.echoed_key is not None and not pending.seen_absent:
             return True
-        decision, found = self._decision(pending, listing, control, quiet=quiet, held=False)
+        decision, found = self._decision(pending, listing, shown, quiet=quiet, held=False)
         return found is None and decision is not Decision.WAIT
 
     def _decision(
-        self, pending: PendingRow, listing: _Listing, control: _Listing | None, *, quiet: bool, held: bool
+        self, pending: PendingRow, listing: _Listing, shown: float | None, *, quiet: bool, held: bool
     ) -> tuple[Decision, Found | None]:
         """Decide about a row as if the listing were complete, and return the record that it has of it."""
-        found, newest, shown = None, self._control_record, False
+        found, settled = None, max(pending.ended, self._lag.there_since) + self._options.settle
         if listing.by_key is not None:
-            found = choose(self._found(pending.row, self._records_of(pending.row, listing.by_key)))
-        witnessed = pending.witness in listing.ids
-        if newest is not None and control is not None and newest.id in control.ids:
-            shown = True
-            witnessed = witnessed or newest.sent >= max(pending.ended, self._there_since) + self._settle
+            found = choose(self._found(pending.row, listing.by_key))
         view = View(
             complete=listing.by_key is not None,
             began=listing.began,
-            there_since=self._there_since,
+            there_since=self._lag.there_since,
             armed=self._armed and not held,
-            witnessed=witnessed,
-            quiet=quiet and (shown or newest is None),
-            settle=self._settle,
+            witnessed=pending.witness in listing.ids or (shown is not None and shown >= settled),
+            quiet=quiet,
+            settle=self._options.settle,
             lag=self._lag.at(listing.began),
-            patience=max(self._settle, LAG_FACTOR * self._lag.largest) + self._final_settle,
+            patience=max(self._options.settle, LAG_FACTOR * self._lag.largest) + self._options.final_settle,
         )
         return decide(pending, found, view), found
 
@@ -482,32 +479,26 @@ class Reconciler:
                 await self._release(pending, Decision.ADOPT, record, (field,))
                 return
 
-    async def _control(self, listings: Mapping[str, _Listing]) -> _Listing | None:
-        """Look for the run's newest record in its own group; None where none was created, or it could not be listed."""
-        if self._control_record is None or not self._lag.is_open(self._control_record.id):
-            self._control_record = self._newest
-        newest = self._control_record
-        if newest is None:
+    async def _shown_since(self, listings: Mapping[str, _Listing]) -> float | None:
+        """Return when the control record was sent, where a listing of its group, begun since it was answered, shows it.
+
+        It is the newest when the round began, or one before that no listing has shown yet.
+        """
+        control = self._control_record
+        if control is None:
             return None
-        listing = listings.get(newest.group)
-        if listing is None:
-            self.lookups += 1
-            listing = await self._list(newest.group)
-        # What was begun before the answer came may have been made before the record was.
-        if not listing.answered or listing.began < newest.answered:
+        listing = listings.get(control.group) or await self._list(control.group)
+        shown = control.id in listing.ids
+        if not listing.answered or (listing.by_key is None and not shown):
             return None
-        if listing.by_key is None and newest.id not in listing.ids:
-            return None
-        self._lag.observe(newest.id, newest.answered, listing.began, found=newest.id in listing.ids)
-        self._widen(self._lag.largest)
-        return listing
+        self._lag.observe(control.id, control.answered, listing.began, found=shown)
+        return control.sent if shown else None
 
     def _measure_skew(self, record: Any) -> None:
         """See by how much the server's clock differs from this one."""
-        with contextlib.suppress(ValueError):
-            created = self.keys.stamps(record)[0]
-            if created is not None:
-                self._skew = max(self._skew, abs(datetime.fromisoformat(created).timestamp() - self._wall.now()))
+        created = seconds_of(self.keys.stamps(record)[0])
+        if created is not None:
+            self._skew = max(self._skew, abs(created - self._wall.now()))
 
     def _window(self, group: str) -> float:
         """Return the wall-clock seconds since which a group is listed, behind its last complete listing."""
@@ -518,36 +509,30 @@ class Reconciler:
         shown = [self._wall.at(each.sent) for each in created if each is not None and each.group == group]
         rows = self._by_group.get(group, {}).values()
         sent = [each.first_sent for each in rows if each.ended > whole_at]  # it may have shown these already
-        reach = self._skew + LAG_FACTOR * self._lag.at(time.monotonic()) + self._settle
+        reach = self._skew + LAG_FACTOR * self._lag.at(time.monotonic()) + self._options.settle
         return max(self.since, min([self._wall.at(whole_at), *shown, *sent]) - reach)
 
     async def _list(self, group: str, *, whole: bool = False, also: PreparedRow | None = None) -> _Listing:
         """List a group once, for its pending rows and another: completely, or behind the last complete listing."""
+        self.lookups += also is None  # one that only proves keys is about no row in doubt
         async with self._slots:
             began = time.monotonic()
             since = self.since if whole else self._window(group)
             records, answered, _ = await look(self.keys.listing(group, since), self.server)
         if not answered:
-            self._there_since = time.monotonic()
-        by_key: dict[str, list[Any]] | None = None if records is None else {}
+            self._lag.there_since = time.monotonic()
+        by_key = None
         wanted = self._wanted(group, also)  # the others are many, and a round holds the listings of all its groups
-        ids = set()
-        for record in records or ():
-            ids.add(record.id)
-            try:
-                key = self.keys.key_of(record)
-            except DecodeError:
-                by_key = None  # it may be any row's
-                continue
-            if by_key is not None and key in wanted:
-                by_key.setdefault(key, []).append(record)
+        if records is not None:
+            with contextlib.suppress(DecodeError):  # a record whose key cannot be read may be any row's
+                by_key = group_by_key(records, self.keys, wanted)
         whole = since <= self.since
         if whole and by_key is not None:
             self._whole_at.pop(group, None)
             self._whole_at[group] = began
             if len(self._whole_at) > _WHOLE_KEPT:
                 del self._whole_at[next(iter(self._whole_at))]
-        return _Listing(began, answered, by_key, frozenset(ids), whole)
+        return _Listing(began, answered, by_key, frozenset(record.id for record in records or ()), whole)
 
     def _wanted(self, group: str, also: PreparedRow | None) -> set[str]:
         """Return the keys by which records of a group are looked for."""
@@ -557,12 +542,10 @@ class Reconciler:
             wanted.update((row.key or "", *self.keys.former(row)))
         return wanted
 
-    def _records_of(self, row: PreparedRow, by_key: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    def _found(self, row: PreparedRow, by_key: Mapping[str, Sequence[Any]]) -> list[Found]:
         """Return the records that carry a row's key, or else one under which an earlier version may have sent it."""
-        records = by_key.get(row.key or "", ())
-        return records or [record for key in self.keys.former(row) for record in by_key.get(key, ())]
-
-    def _found(self, row: PreparedRow, records: Iterable[Any]) -> list[Found]:
+        former = (record for key in self.keys.former(row) for record in by_key.get(key, ()))
+        records = by_key.get(row.key or "") or former
         key = {self.keys.field}  # by which they were found, if not in the form in which it is sent by now
         return [Found(record, key.issuperset(self.keys.changed_in(row, record))) for record in records]
 
@@ -576,7 +559,7 @@ class Reconciler:
         if not rows:
             del self._by_group[pending.row.group]
         self.pending -= 1
-        self.full = self.pending >= self._room
+        self.full = self.pending >= self._options.room
         if decision is Decision.RESEND:
             pending.resends += 1
             self._note(pending.row, pending.first_sent, resent=True)
@@ -595,9 +578,8 @@ class Reconciler:
             with contextlib.suppress(JournalError):  # the next call of anything says so
                 self._journal.note_keys_changed()
 
-    def _widen(self, lag: float) -> None:
-        """Take note of a lag of look-ups, for later runs too."""
-        self._lag.widen(lag)
+    def _keep_lag(self, lag: float) -> None:
+        """Note the largest lag of look-ups for later runs."""
         if self._journal.persistent and lag > self._journal.lag:
             with contextlib.suppress(JournalError):  # the next call of anything says so
                 self._journal.measured(lag)
@@ -610,7 +592,7 @@ class Reconciler:
             return
         self._admission.widen()
         if self.proof.found_after is not None:
-            self._widen(self.proof.found_after)
+            self._lag.widen(self.proof.found_after)
 
 
 def _letters(key: str) -> str:

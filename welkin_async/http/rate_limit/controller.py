@@ -357,7 +357,7 @@ class RateController:
 
     def _resume(self, now: float) -> None:
         """Go on after a probe was accepted: in a slow start after an outage, else at a pace found anew."""
-        self._halted, paused = False, now - self._paused_at
+        self._halted, paused = False, self._gate - self._paused_at  # that a probe is not answered is no quota
         if self._outage:
             self._slots, self._starting, self._overload = max(1.0, min(_FIRST_SLOTS, self._slots / 2.0)), True, None
         elif self._learns:
