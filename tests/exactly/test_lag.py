@@ -37,6 +37,22 @@ async def test_a_later_run_knows_by_how_much_look_ups_lag(tmp_path: Path) -> Non
     assert (second.adopted, second.skipped, second.doubled) == (1, 9, 0)
 
 
+async def test_a_proof_that_fails_as_nothing_is_found_tells_a_later_run_of_the_lag(tmp_path: Path) -> None:
+    """The first run stops while its rows are in no list yet; to the second they are not absent for that."""
+    options = {**FAST, "concurrency": 8, "final_settle": 1.0, "journal": tmp_path / "journal"}
+    async with Sandbox(visibility_delay=2.5) as server, connect(server) as welkin:
+        rows = rows_for(server, 20, patients=2)
+        server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=1, times=6))
+        with pytest.raises(bulk.ProofError, match="do not find it"):
+            await bulk.create_cdt_records(welkin, CDT, rows, **options)
+        assert lag_noted(tmp_path / "journal") >= 1.0
+        for _ in range(5):  # where that is longer than it waits for the proof it stops again
+            with contextlib.suppress(bulk.ProofError):
+                await bulk.create_cdt_records(welkin, CDT, rows, **options)
+                break
+        assert keys_held(server) == keys_of(rows)
+
+
 async def test_a_row_that_is_found_does_not_hide_that_look_ups_lag() -> None:
     """What is reset after it has landed shows up late: it is neither absent nor sent again, however it is armed."""
     async with Sandbox(visibility_delay=1.0) as server, connect(server) as welkin:

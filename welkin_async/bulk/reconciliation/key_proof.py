@@ -45,7 +45,7 @@ class KeyProof:
         state: How far it has come.
         begun: Whether a created record has been seen.
         error: Why it failed, or None.
-        found_after: Seconds after which the record was found; None before.
+        found_after: Seconds after which the record was found, or had still not been when the proof failed; None before.
     """
 
     def __init__(
@@ -130,6 +130,7 @@ class KeyProof:
                     self._ended()
                     return
                 if waited > self._patience:
+                    self.found_after = None if records is None else time.monotonic() - began - gone
                     self._fail(f"a record with its {self._keys.field} was created, but look-ups do not find it")
                     return
                 pause = min(pause * 1.5, _LONGEST) if pause else _LOOK_EVERY

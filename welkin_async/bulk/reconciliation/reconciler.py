@@ -587,12 +587,12 @@ class Reconciler:
     def _proved(self) -> None:
         """Go on as the proof says."""
         self.cautious = False
+        if self.proof.found_after is not None:  # where it failed a later run has to know how long look-ups may lag
+            self._lag.widen(self.proof.found_after)
         if self.proof.state is ProofState.FAILED:
             self._fail(self.proof.error or ProofError("the key could not be proved"))
             return
         self._admission.widen()
-        if self.proof.found_after is not None:
-            self._lag.widen(self.proof.found_after)
 
 
 def _letters(key: str) -> str:
