@@ -67,7 +67,9 @@ async def requests_of(server: SandboxProcess) -> int:
     return sum((await server.stats())["operations"].values())
 
 
-async def compare(rows: int, patients: int, *, shuffled: bool, there: bool, rounds: int, concurrency: int) -> None:
+async def compare(
+    rows: int, patients: int, *, shuffled: bool, there: bool, rounds: int, concurrency: int, latency: float
+) -> None:
     """Import with and without a look, and print what it took.
 
     Args:
@@ -77,11 +79,12 @@ async def compare(rows: int, patients: int, *, shuffled: bool, there: bool, roun
         there: Whether all of them are on the server already.
         rounds: How often.
         concurrency: Requests at once.
+        latency: Seconds the server takes for every answer.
     """
     least: dict[str, dict[str, Any]] = {}
     for _ in range(rounds):
         for existing in ("trust", "check"):
-            async with SandboxProcess() as server:
+            async with SandboxProcess(latency=latency) as server:
                 ids = await server.add_patients(patients)
                 welkin = {
                     "tenant": server.tenant,
@@ -125,6 +128,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[200, 20_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds the server takes for every answer")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--there", action="store_true", help="all rows are on the server already")
     given = parser.parse_args()
@@ -140,6 +144,7 @@ def main() -> None:
                 there=given.there,
                 rounds=given.rounds,
                 concurrency=given.concurrency,
+                latency=given.latency,
             )
         )
 
