@@ -31,6 +31,7 @@ _TEMPLATE = re.compile(
     r"/(?!/)(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2}|\{[A-Za-z_][A-Za-z0-9_]*\})*", re.ASCII
 ).fullmatch
 _UNRESERVED = re.compile(r"[A-Za-z0-9_~-]+").fullmatch  # without the dot: "." and ".." are no segments
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 class Repeat(Enum):
@@ -357,7 +358,7 @@ def encode_query(parameters: Mapping[str, Any]) -> str:
             continue
         try:
             text = _query_text(value)
-            parts.append(f"{quote(name, safe='')}={quote(text, safe='')}")
+            parts.append(f"{_quoted(name)}={_quoted(text)}")
             continue
         except UnicodeEncodeError:
             reason = "text with a lone surrogate, which UTF-8 cannot say"
@@ -367,7 +368,13 @@ def encode_query(parameters: Mapping[str, Any]) -> str:
     return "&".join(parts)
 
 
+def _quoted(text: str) -> str:
+    return text if _PLAIN(text) else quote(text, safe="")
+
+
 def _query_text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Enum):

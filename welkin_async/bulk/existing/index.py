@@ -69,6 +69,7 @@ class ExistingIndex:
             for setting in ("journal_mode=OFF", "synchronous=OFF", "temp_store=FILE", f"cache_size=-{_CACHE}"):
                 self._database.execute(f"PRAGMA {setting}")
             self._database.executescript(_TABLES)
+            self._database.execute("BEGIN")  # never committed: nobody else reads it, and nothing of it is to stay
         except sqlite3.Error as error:
             raise _failed(error) from None
         self._known: dict[bytes, Listed] = {}
@@ -100,7 +101,6 @@ class ExistingIndex:
         """
         run = self._database.execute
         try:
-            run("BEGIN")
             before = self.listed(group)
             if before is None:
                 self._last += 1
@@ -111,7 +111,6 @@ class ExistingIndex:
             count = self._database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             listed = Listed(number, began, max(0, count.rowcount))
             run("INSERT OR REPLACE INTO groups VALUES (?, ?, ?, ?)", (group, *listed))
-            run("COMMIT")
         except sqlite3.Error as error:
             raise _failed(error) from None
         return self._remember(group, listed)

@@ -75,18 +75,23 @@ def pager_of(
     walk = {name: options.pop(name) for name in _WALK_OPTIONS if name in options}
 
     first_asked: Request | None = None
-    all_but_number = ""
 
     async def fetch(number: int, size: int | None) -> Answer:
-        nonlocal first_asked, all_but_number
+        nonlocal first_asked
         if size is not None:
             asked = {**wire, "page": number, "size": size}
             return await scope.send(operation, query=asked, body=body, options=options)
         if first_asked is None:  # pages differ in their number alone, and the rest need not be put together again
             first_asked = scope.request(operation, query=wire, body=body, options=options)
-            all_but_number = f"{first_asked.url}{'&' if first_asked.url.raw_query_string else '?'}page="
-        sender = scope.sender()
-        return await sender.send(first_asked.page(URL(f"{all_but_number}{number}", encoded=True), number))
+        place = first_asked.url
+        url = URL.build(
+            scheme=place.scheme,
+            authority=place.raw_authority,
+            path=place.raw_path,
+            query_string=f"{place.raw_query_string}&page={number}".lstrip("&"),
+            encoded=True,
+        )
+        return await scope.sender().send(first_asked.page(url, number))
 
     return Pager(fetch, listing.style, record, first, **walk)
 
