@@ -298,6 +298,25 @@ async def test_a_worker_that_fails_gives_its_chunk_back_at_once(
     await shared.aclose()
 
 
+async def test_the_final_scan_names_a_row_that_was_refused_and_is_there(
+    server: Sandbox, session: Welkin, shared: Coordination
+) -> None:
+    """It lands late, and what was sent in its place is refused; a row that is refused for good is neither missing."""
+    server.faults.add(
+        Fault(FaultKind.STATUS, status=422, operation="cdts.create", after=1),
+        Fault(FaultKind.RESET_LATE, operation="cdts.create", after=4, delay=0.8),
+        Fault(FaultKind.STATUS, status=422, operation="cdts.create", after=6),
+    )
+    rows = rows_of(server, 1, 6)
+    report = await begin(session, rows, shared.ledger, concurrency=1, final_settle=1.5)
+    assert not server.faults.unmet()
+    assert (report.created, report.rejected) == (4, 2)
+    report = await bulk.finish_import(session, CDT, "run", shared.ledger)
+    assert keys(server) == sorted(str(row.key) for row in rows if row is not rows[1])
+    assert [len(double.ids) for double in report.doubles] == [1]
+    assert (report.doubled, report.missing, report.complete) == (1, 0, False)
+
+
 async def test_the_final_scan_names_doubles_and_what_is_missing(
     server: Sandbox, session: Welkin, shared: Coordination, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from welkin_async.wire.tracebacks import without_frames
 
 _TRIES = 8  # listings of a patient until one shows all that was created
 _PAUSE = 0.25, 4.0  # seconds between two: at first, and at most
+_NONE: frozenset[bytes] = frozenset()
 
 
 @without_frames
@@ -44,8 +45,8 @@ async def finish_import(
         concurrency: How many patients are listed at once.
 
     Returns:
-        The counts of all chunks that are done, and what was seen: keys that are there more than once, and rows that
-        are not there.
+        The counts of all chunks that are done, and what was seen: keys that are there more than once, or whose row was
+        refused, and rows that are not there.
 
     Raises:
         LedgerError: the ledger does not know the run.
@@ -58,12 +59,13 @@ async def finish_import(
     action = CreateCdt(welkin.scope, cdt, check="off", key_field=key_field)
     reports: list[ChunkReport] = []
 
-    async def patients() -> AsyncIterator[tuple[str, frozenset[bytes]]]:
+    async def patients() -> AsyncIterator[tuple[str, frozenset[bytes], frozenset[bytes]]]:
         async for _, kept, age in ledger.finished(run):
             reports.append(of_ledger(kept))
             await asyncio.sleep(max(0.0, kept["scan_after"] - age))
-            for patient, digests in unpack(kept["keys"]).items():
-                yield patient, digests
+            sent, refused = unpack(kept["keys"]), unpack(kept["refused"])
+            for patient in {**sent, **refused}:
+                yield patient, sent.get(patient, _NONE), refused.get(patient, _NONE)
 
     scan = _Scan(action)
     source, turn = patients(), asyncio.Lock()
@@ -100,8 +102,11 @@ class _Scan:
         self.doubles: list[DoubledKey] = []
         self.missing = 0
 
-    async def look_at(self, patient: str, digests: frozenset[bytes]) -> None:
-        """List a patient until all that was created is shown, as often as is within reason."""
+    async def look_at(self, patient: str, digests: frozenset[bytes], refused: frozenset[bytes]) -> None:
+        """List a patient until all that was created is shown, as often as is within reason.
+
+        Of a row that was refused nothing is to be there: an error names no record, and what was sent before may land.
+        """
         pause, longest = _PAUSE
         found: Mapping[bytes, list[Any]] | None = None
         for remaining in reversed(range(_TRIES)):
@@ -114,7 +119,9 @@ class _Scan:
             raise ProofError("the final scan could not list a patient's records completely")
         self.missing += len(digests - found.keys())
         self.doubles += [
-            DoubledKey(patient, tuple(ids), key) for key, ids in found.items() if len(ids) > 1 and key in digests
+            DoubledKey(patient, tuple(ids), key)
+            for key, ids in found.items()
+            if (len(ids) > 1 and key in digests) or key in refused
         ]
 
     async def _listed(self, patient: str) -> Mapping[bytes, list[Any]] | None:

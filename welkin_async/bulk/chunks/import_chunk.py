@@ -34,7 +34,6 @@ from welkin_async.wire.tracebacks import without_frames
 _log = logging.getLogger("welkin_async")
 
 _SETTLE, _FINAL_SETTLE = 5.0, 60.0  # seconds
-_NOT_THERE = frozenset({Status.REJECTED, Status.FAILED})  # which a final scan would miss
 _RENEWALS = 3.0  # in the time of a lease
 _SKEW = 300.0  # seconds by which the server's clock and this one may differ without a row being counted otherwise
 _POLL = 0.25, 5.0  # seconds between two looks at a chunk that another worker holds: at first, and at most
@@ -137,7 +136,8 @@ async def import_chunk(
             known = attempt.shared
             await ledger.note(run, proved=known.proved, lag=known.lag, keys_changed=known.keys_changed)
             if report.finished:
-                kept = {"keys": attempt.sent.pack(), "scan_after": attempt.scan_after, "fence": claim.fence}
+                keys = {"keys": attempt.sent.pack(), "refused": attempt.refused.pack()}
+                kept = {**keys, "scan_after": attempt.scan_after, "fence": claim.fence}
                 await ledger.finish(run, claim, {**for_ledger(report), **kept})
                 return report
     except BaseException:
@@ -170,7 +170,7 @@ class _Attempt:
             "final_settle": options.get("final_settle", _FINAL_SETTLE),
         }
         self.counts = RowCounts()
-        self.sent = KeyDigests()
+        self.sent, self.refused = KeyDigests(), KeyDigests()
         self.lookups = 0
         self.scan_after = 0.0
         self.shared: SharedRun
@@ -214,10 +214,11 @@ class _Attempt:
             outcome.error, NotSentError | AuthenticationError | SessionError
         )
         self.counts.add(outcome, transient=transient)
-        if (outcome.attempts and outcome.status not in _NOT_THERE) or outcome.adopted:
+        if (outcome.attempts and outcome.status is not Status.FAILED) or outcome.adopted:
             row = outcome.row
+            digests = self.refused if outcome.status is Status.REJECTED else self.sent
             with contextlib.suppress(InvalidInputError):  # a row without a key was never sent
-                self.sent.add(str(row.patient_id), self._keys.assign(row.key, {**row.fields}))
+                digests.add(str(row.patient_id), self._keys.assign(row.key, {**row.fields}))
         if (told := self._options.get("on_outcome")) is not None:
             told(outcome)
         return outcome.attempts > 1 or outcome.adopted or outcome.status is Status.UNKNOWN

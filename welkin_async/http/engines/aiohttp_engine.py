@@ -284,7 +284,7 @@ class AiohttpEngine:
             raise
         except BaseException as error:
             watchdog.was_late(task)
-            if isinstance(data, _GuardedBody) and data.refused:
+            if isinstance(error, Exception) and isinstance(data, _GuardedBody) and data.refused:
                 raise NotPermittedError from None
             self._note_failure(error)
             raise
