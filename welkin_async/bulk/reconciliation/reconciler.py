@@ -379,8 +379,10 @@ class Reconciler:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._due.wait()
-            if self._lag.is_open and time.monotonic() >= look_at:
-                await self._shown_since({})  # how late it shows is the lag, and not when the next round comes to it
+            control = self._control_record
+            if control is not None and self._lag.is_open and time.monotonic() >= look_at:
+                # How late it shows is the lag, and not when the next round comes to it.
+                self._shown_since(control, await self._list(control.group))
                 pause = min(pause * 1.5, _LONGEST)
                 look_at = time.monotonic() + pause
 
@@ -392,13 +394,12 @@ class Reconciler:
         quiet = self._quiet
         if not self._lag.is_open:
             self._control_record = self._newest
-        groups = list(rows)
-        if self._control_record is not None and self._control_record.group not in rows:
-            groups.insert(0, self._control_record.group)  # not behind the others: how late it is listed counts as lag
+        control = self._control_record  # listed before the others, because how late it is listed counts as lag
+        groups = list(dict.fromkeys([control.group, *rows] if control is not None else rows))
         listed = dict(zip(groups, await asyncio.gather(*map(self._list, groups)), strict=True))
-        shown = await self._shown_since(listed)
         listings = {group: listed[group] for group in rows}
-        quiet = quiet and (shown is not None or self._control_record is None)
+        shown = None if control is None else self._shown_since(control, listed[control.group])
+        quiet = quiet and (shown is not None or control is None)
         due = [
             group
             for group, listing in listings.items()
@@ -485,15 +486,11 @@ class Reconciler:
                 await self._release(pending, Decision.ADOPT, record, (field,))
                 return
 
-    async def _shown_since(self, listings: Mapping[str, _Listing]) -> float | None:
-        """Return when the control record was sent, where a listing of its group, begun since it was answered, shows it.
+    def _shown_since(self, control: _Created, listing: _Listing) -> float | None:
+        """Return when the control record was sent, where a listing of its group shows it.
 
         It is the newest when the round began, or one before that no listing has shown yet.
         """
-        control = self._control_record
-        if control is None:
-            return None
-        listing = listings.get(control.group) or await self._list(control.group)
         shown = control.id in listing.ids
         if listing.silent:  # an outage may have ended before it was asked whether there is one
             self._lag.unanswered(control.id, time.monotonic())
