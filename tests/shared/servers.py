@@ -122,11 +122,8 @@ class PostgresServer:
 
     def kill(self) -> None:
         process = self._server.get_postmaster_info().process
-        every = [process, *process.children(recursive=True)]
-        for each in every:
+        for each in [process, *process.children(recursive=True)]:
             each.kill()
-        for each in every:
-            each.wait(timeout=_START)
 
     def remove(self) -> None:
         """Stop it, and remove what it has written."""
