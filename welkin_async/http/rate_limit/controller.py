@@ -120,6 +120,7 @@ class RateController:
         self._window, self._share = _Window(-math.inf, 0), 0.0
         self._shares: deque[float] = deque(maxlen=_RECENT)
         self._in_a_row = 0  # refusals, less those accepted between them
+        self._row_began = 0
         self._gate = self._paused_at = -math.inf
         self._halted = self._outage = False  # from a pause until a probe is accepted; not for a quota, but an outage
         self._probe = self._probes = 0
@@ -208,7 +209,8 @@ class RateController:
         if ticket > self._cut_serial:
             if self._halted:
                 self._resume(now)
-            self._in_a_row = max(0, self._in_a_row - 1)
+            if ticket > self._row_began:
+                self._in_a_row = max(0, self._in_a_row - 1)
             self._window.accepted += 1
             self._judge(now)
 
@@ -240,9 +242,15 @@ class RateController:
         self.throttled += not overloaded
         self._window.refused += 1
         self._window.overloaded += overloaded
+        if not self._in_a_row:
+            self._row_began = ticket
         self._in_a_row += 1
-        if self._in_a_row < self._storm():
-            self._judge(now)
+        if self._starting:
+            self._slots = max(min(self._slots, float(_FIRST_SLOTS)), min(self._slots, float(self.in_flight)) - 1.0)
+        storm = self._storm()
+        if self._in_a_row < storm:
+            if self._in_a_row < storm / 2:
+                self._judge(now)
         elif overloaded and now - self._accepted_at < 3.0 * self._measured.latency:
             self._cut(now, 0.5)  # others still get through: too many at once rather than an outage, so nobody pauses
             self._in_a_row = 0
