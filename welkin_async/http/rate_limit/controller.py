@@ -247,10 +247,8 @@ class RateController:
         self._in_a_row += 1
         if self._starting:
             self._slots = max(min(self._slots, float(_FIRST_SLOTS)), min(self._slots, float(self.in_flight)) - 1.0)
-        storm = self._storm()
-        if self._in_a_row < storm:
-            if self._in_a_row < storm / 2:
-                self._judge(now)
+        if self._in_a_row < self._storm():
+            self._judge(now)
         elif overloaded and now - self._accepted_at < 3.0 * self._measured.latency:
             self._cut(now, 0.5)  # others still get through: too many at once rather than an outage, so nobody pauses
             self._in_a_row = 0
@@ -295,6 +293,8 @@ class RateController:
 
     def _judge(self, now: float) -> None:
         """Close the window if it is full, or has more refused than a full one may have."""
+        if self._starting and self._in_a_row > _STORM / 4:
+            return  # this may become a storm
         window, seconds = self._window, now - self._window.since
         answers = window.accepted + window.refused
         if answers < _ANSWERS or seconds < _SECONDS:
