@@ -49,7 +49,7 @@ class ObjectStorage:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
-                wanted = self.headers.get("x-ms-range") or self.headers.get("Range", "")
+                wanted = self.headers.get("x-ms-range") or self.headers.get("Range") or ""
                 asked = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)
                 part = content[int(asked[1]) : int(asked[2]) + 1] if asked else content
                 self.send_response(206 if asked else 200)
