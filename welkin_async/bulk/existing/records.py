@@ -374,6 +374,9 @@ class ExistingRecords:
 
     async def _keep(self, name: str, began: float, records: Sequence[Any]) -> Listed:
         """Keep what was listed under the name of a group, or of a key of it."""
+        place = self._digests.place(name)
+        if not records:
+            return self._index.keep(place, began, ())
         kept: list[KeptRecord] = []
         try:
             for record in self._digested(records):
@@ -384,7 +387,7 @@ class ExistingRecords:
         except DecodeError as unreadable:  # it may be any row's
             reason = f"its patient's records could not be read: {unreadable.reason}"
             raise NotSentError(reason, request=self._line) from None
-        return self._index.keep(self._digests.place(name), began, kept)
+        return self._index.keep(place, began, kept)
 
     async def _records(
         self, query: Callable[[], Awaitable[Sequence[Any] | None]], most: int
