@@ -67,16 +67,20 @@ class BaseCdts(GetMixin[C], DeleteMixin[C]):
     _bulk_update_operation = _COLLECTION.patch("bulk_update", Shape.OBJECT)
     _listing = LIST_CDTS
 
+    @property
+    def _name(self) -> str:
+        return unquote(self._scope.params["cdt_name"])
+
     async def _check(self, fields: Mapping[str, Any], *, partial: bool = False) -> None:
         checks = self._scope.checks
-        if checks is not None:
-            await checks.judge(unquote(self._scope.params["cdt_name"]), fields, self._formation, partial=partial)
+        if checks is not None and not checks.passes(name := self._name, fields, partial=partial):
+            await checks.judge(name, fields, self._formation, partial=partial)
 
     async def _formation(self) -> CdtFormation:
         from welkin_async.resources.formations import Formations
 
         scope = self._scope.in_passing()
-        return await Formations(scope.within(version="current")).cdts.get(unquote(scope.params["cdt_name"]))
+        return await Formations(scope.within(version="current")).cdts.get(self._name)
 
     async def bulk_update(
         self, changes: Mapping[Key, Mapping[str, Any]], /, **options: Unpack[CallOptions]

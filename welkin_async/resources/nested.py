@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 
-from welkin_async.resources._base.children import Child, Scoped
+from welkin_async.resources._base.children import Child, Scoped, resource_class
 from welkin_async.resources._base.scope import Key, Scope
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ class PatientScope(Scoped):
             from welkin_async.resources.class_cdts import ClassCdts
 
             return ClassCdts(scope, kind)
-        from welkin_async.resources.cdts import Cdts
-
-        return Cdts(scope)
+        found: Cdts = resource_class("cdts.Cdts")(scope)
+        return found
 
     def pdts(self, name: str, /) -> Pdts:
         """Return the patient's records of a profile data type (unconfirmed).

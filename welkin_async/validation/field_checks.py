@@ -55,6 +55,11 @@ class FieldChecks:
         self._clock = clock
         self._known: dict[str, _Known] = {}
 
+    def passes(self, what: str, fields: Mapping[str, Any], *, partial: bool = False) -> bool:
+        """Tell at once whether what is about to be written fits a formation that was read; arguments as for `judge`."""
+        known = self._known.get(what)
+        return known is not None and known.schema is not None and not known.schema.check(fields, partial=partial)
+
     async def judge(
         self,
         what: str,

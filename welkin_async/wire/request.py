@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cached_property
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -90,7 +91,25 @@ class Operation:
         Raises:
             InvalidInputError: a parameter is missing.
         """
-        return fill(self.template, encoded)
+        form, values_of = self._form
+        try:
+            path: str = form % values_of(encoded)
+            return path
+        except KeyError as error:
+            missing = str(error.args[0])
+        raise InvalidInputError("a path parameter is missing", (missing,))
+
+    @cached_property
+    def _form(self) -> tuple[str, Callable[[Mapping[str, str]], Any]]:
+        """The template as ``%`` takes it, which is quicker than ``format``, and what takes its values out of a mapping.
+
+        Raises:
+            InvalidInputError: there are braces around something other than a name.
+        """
+        if {"{", "}"} & {*_PARAMETER.sub("", self.template)}:
+            raise InvalidInputError("a path template with braces around something other than a name")
+        values_of = itemgetter(*self.parameters) if self.parameters else lambda _: ()
+        return _PARAMETER.sub("%s", self.template.replace("%", "%%")), values_of
 
 
 def checked_method(method: object) -> str:
@@ -122,25 +141,6 @@ def check_template(template: object) -> None:
             "a path template begins with a slash, and has names in braces and what a path may hold, percent-encoded",
             ("template",),
         )
-
-
-def fill(template: str, encoded: Mapping[str, str]) -> str:
-    """Fill a path's parameters in.
-
-    Args:
-        template: The path, its parameters in braces.
-        encoded: Each parameter as `encode_segment` returned it.
-
-    Raises:
-        InvalidInputError: a parameter is missing.
-    """
-    try:
-        return template.format_map(encoded)
-    except KeyError as error:
-        missing = str(error.args[0])
-    except (ValueError, IndexError, AttributeError):
-        raise InvalidInputError("a path template with braces around something other than a name") from None
-    raise InvalidInputError("a path parameter is missing", (missing,))
 
 
 class StreamError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 
@@ -17,7 +17,7 @@ Failure = aiohttp.ClientError | TimeoutError
 """Why an exchange brought no answer."""
 
 
-class DirectConnection(asyncio.Protocol):
+class DirectConnection(asyncio.BaseProtocol):
     """Writes a request and feeds what comes back to the exchange's parser; see `wire.exchange.Connection`.
 
     Whatever ends an exchange early aborts the connection: closed in order, one over TLS waits half a minute for a peer
@@ -48,8 +48,7 @@ class DirectConnection(asyncio.Protocol):
         self._loop, self._on_begun, self._on_lost = loop, on_begun, on_lost
         self._parser: ResponseParser | None = None
         self._ended: asyncio.Future[Failure | None] = loop.create_future()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._held: asyncio.Future[None] | None = None  # what is still to be written, until the peer takes more
 
     @property
     def open(self) -> bool:
@@ -80,13 +79,14 @@ class DirectConnection(asyncio.Protocol):
                 self.close()
                 return
             self._transport.write(view[start : start + _PIECE])
-            await self._writable.wait()
+            if self._held is not None:
+                await self._held
 
     def release(self) -> bool:
         """End an exchange; return whether there may be another."""
         self._parser = None
         self.idle_since = self._loop.time()
-        return self.open and not self._transport.get_write_buffer_size()
+        return not (self._retired or self._transport.get_write_buffer_size())
 
     def retire(self) -> None:
         """Send no further request over it; an exchange that is under way on it may end."""
@@ -145,14 +145,38 @@ class DirectConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold a large body back; called by the loop."""
-        self._writable.clear()
+        self._held = self._loop.create_future()
 
     def resume_writing(self) -> None:
         """Let it go on; called by the loop."""
-        self._writable.set()
+        held, self._held = self._held, None
+        if held is not None and not held.done():
+            held.set_result(None)
 
     def _end(self, error: Failure | None) -> None:
         """Let the exchange that is on go on."""
         if not self._ended.done():
             self._ended.set_result(error)
-        self._writable.set()
+        if self._held is not None:
+            self.resume_writing()
+
+
+class BufferedConnection(DirectConnection, asyncio.BufferedProtocol):
+    """Reads into a buffer that is there, where the loop would make one of 256 KiB for every read.
+
+    Args:
+        buffer: Is read into, by every connection of a loop: what was read is taken out at once.
+        more: What a connection takes.
+    """
+
+    def __init__(self, buffer: memoryview, *more: Any) -> None:
+        super().__init__(*more)
+        self._buffer = buffer
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where to read to; called by the loop."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take out what was read; called by the loop."""
+        self.data_received(bytes(self._buffer[:nbytes]))

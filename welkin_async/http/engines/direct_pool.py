@@ -13,10 +13,11 @@ import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
-from welkin_async.http.engines.direct_connection import DirectConnection
+from welkin_async.http.engines.direct_connection import BufferedConnection, DirectConnection
 from welkin_async.http.engines.engine import DNS_CACHE, KEEP_ALIVE
 from welkin_async.wire.exchange import Exchange
 
+_READ = 1 << 18  # bytes read at a time
 _NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside one that does not answer
 
 
@@ -32,6 +33,9 @@ class ConnectionPool:
         self._loop = asyncio.get_running_loop()
         self._host, self._port = origin.raw_host or "", origin.port or 0
         self._context = None if origin.scheme == "http" else context or ssl.create_default_context()
+        # uvloop alone makes no buffer of its own for each read, and it does for TLS.
+        buffered = self._context is not None or isinstance(self._loop, asyncio.BaseEventLoop)
+        self._buffer = memoryview(bytearray(_READ)) if buffered else None
         self._open: set[DirectConnection] = set()
         self._idle: dict[DirectConnection, None] = {}  # the longest idle first
         self._expiry: asyncio.TimerHandle | None = None
@@ -78,7 +82,11 @@ class ConnectionPool:
             aiohttp.ConnectionTimeoutError: it was not made in time.
             aiohttp.ClientConnectionError: the pool is closed.
         """
-        connection = DirectConnection(self._loop, on_begun, self._lost)
+        connection = (
+            DirectConnection(self._loop, on_begun, self._lost)
+            if self._buffer is None
+            else BufferedConnection(self._buffer, self._loop, on_begun, self._lost)
+        )
         try:
             async with asyncio.timeout(seconds):
                 connected = await aiohappyeyeballs.start_connection(  # uvloop's own connecting knows no Happy Eyeballs

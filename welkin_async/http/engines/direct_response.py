@@ -52,6 +52,7 @@ class ResponseParser:
     def __init__(self, max_answer: int) -> None:
         self._limit = max_answer
         self._parts: list[bytes] = []
+        self.on_body = self._parts.append  # called by httptools with each piece of the body
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bool:
@@ -81,10 +82,11 @@ class ResponseParser:
             self._line_ends = line_ends if line_ends < len(data) else self._line_ends + line_ends
         if self.complete:
             del self._parser  # it refers back to here
-            behind = self.received - self._head_end - sum(map(len, self._parts))
-            if self._chunked:
+            if self._chunked:  # less than none: part of another answer's head
                 behind = self._line_ends - len(_END)
-            if behind > 0 and data[-behind:] not in (b"\r", b"\r\n"):  # httptools takes any number of line ends
+            else:
+                behind = self.received - self._head_end - sum(map(len, self._parts))
+            if behind and data[-behind:] not in (b"\r", b"\r\n"):  # httptools takes any number of line ends
                 raise MalformedAnswerError("bytes behind the answer")
         return self.complete
 
@@ -121,19 +123,12 @@ class ResponseParser:
             raise aiohttp.ClientPayloadError("a content coding that was not asked for")
         return _inflate(data, self._limit)
 
-    def on_message_begin(self) -> None:
-        """Refuse an answer behind the answer; called by httptools at the first byte that ends no line."""
+    def on_headers_complete(self) -> None:
+        """Keep what can be told at this moment alone, and refuse another answer behind the answer; for httptools."""
         if self.complete:
             raise MalformedAnswerError("bytes behind the answer")
-
-    def on_headers_complete(self) -> None:
-        """Keep what can be told at this moment alone; called by httptools."""
         self.status = self._parser.get_status_code()
         self.reusable = self._parser.should_keep_alive()
-
-    def on_body(self, part: bytes) -> None:
-        """Keep a piece of the body; called by httptools."""
-        self._parts.append(part)
 
     def on_message_complete(self) -> None:
         """Notice the end of an answer, or pass over an interim one; called by httptools."""
@@ -150,7 +145,7 @@ class ResponseParser:
 
     def _read_head(self, data: bytes) -> None:
         """Find the head of the final answer, and refuse what httptools lets pass."""
-        self._read = read = self._read + data
+        read = self._read + data
         start = end = 0
         for _ in range(self._interim + bool(self.status)):
             start, end = end, read.find(_END, end) + len(_END)
@@ -159,11 +154,13 @@ class ResponseParser:
         if (end if self.status else len(read)) > _MAX_HEAD:
             raise MalformedAnswerError("more than 64 KiB of headers")
         if not self.status:
+            self._read = read
             return
-        if not 200 <= self.status <= 599:
-            raise MalformedAnswerError("a status that answers no request")
-        self.head, self._read, self._head_end = read[start:end], b"", end
-        self._limit = answer_limit(self.status, self._limit)
+        if not 200 <= self.status <= 299:
+            if not 300 <= self.status <= 599:
+                raise MalformedAnswerError("a status that answers no request")
+            self._limit = answer_limit(self.status, self._limit)
+        self.head, self._head_end = read[start:end], end
         if b"-encoding" in (head := self.head.lower()):
             self._encoded = bool(self._values("Content-Encoding"))
             codings = self._values("Transfer-Encoding")

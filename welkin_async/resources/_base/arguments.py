@@ -102,7 +102,7 @@ def mapping(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         InvalidInputError: they are something else.
     """
-    if not isinstance(fields, Mapping):
+    if type(fields) is not dict and not isinstance(fields, Mapping):
         raise InvalidInputError(f"fields are given as a mapping, not as {type(fields).__name__}")
     return fields
 
@@ -175,6 +175,8 @@ def split_body(
         TypeError: both a record and keyword fields were given.
         InvalidInputError: a keyword is not a field.
     """
+    if given is not None and not fields:
+        return given, {}
     options = {name: fields[name] for name in _OPTIONS if name in fields}
     own = {name: value for name, value in fields.items() if name not in options}
     if given is not None:

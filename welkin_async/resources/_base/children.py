@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -24,6 +25,17 @@ class Scoped(PublicFunctions):
     def __repr__(self) -> str:
         """Show the class: the scope's parameters identify a person."""
         return f"<{type(self).__name__}>"
+
+
+@cache
+def resource_class(name: str) -> Any:
+    """Return a resource's class, imported when it is first asked for: an import costs microseconds each time.
+
+    Args:
+        name: ``module.Class`` below `welkin_async.resources`.
+    """
+    module, _, kind = name.partition(".")
+    return getattr(import_module(f"welkin_async.resources.{module}"), kind)
 
 
 class Child(Generic[C]):
@@ -50,10 +62,7 @@ class Child(Generic[C]):
         """Make the resource, and put it in place of this attribute."""
         if parent is None:
             return self
-        resource: Any = self._resource
-        if isinstance(resource, str):
-            module, _, name = resource.partition(".")
-            resource = getattr(import_module(f"welkin_async.resources.{module}"), name)
+        resource: Any = resource_class(self._resource) if isinstance(self._resource, str) else self._resource
         made: C = resource(parent._scope)  # noqa: SLF001 - the scope is the family's own
         vars(parent)[self._name] = made
         return made

@@ -10,7 +10,7 @@ reserves the word. So what a `TypedDict` of fields or filters declares is all th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, Unpack, get_args
 
 from welkin_async.pagination.pager import Pager
@@ -97,27 +97,28 @@ class Resource(Scoped, Generic[R]):
     ) -> T:
         """Send a record, a mapping with wire names, or keyword fields, and wrap the object that comes back."""
         body, options = split_body(record, given, fields, self._body_fields)
-        return await self._one_as(record, operation, body=body, options=options, **arguments)
+        answer = await self._scope.send(operation, body=body, options=options, **arguments)
+        return record.from_wire(answer.data, answer)
 
     def _pager(self, record: type[T], listing: Listing, query: Mapping[str, Any], body: object = None) -> Pager[T]:
         """Return a pager over an operation that answers in numbered pages; arguments as for `pager_of`."""
         return pager_of(self._scope, record, listing, query, body)
 
-    async def _create(self, given: Record | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> R:
+    def _create(self, given: Record | Mapping[str, Any] | None, fields: Mapping[str, Any]) -> Coroutine[Any, Any, R]:
         """Send a record, a mapping with wire names, or keyword fields."""
-        return await self._given(self._record, self._create_operation, given, fields)
+        return self._given(self._record, self._create_operation, given, fields)
 
-    async def _update(
+    def _update(
         self,
         id: Key,
         given: Record | Mapping[str, Any] | None,
         fields: Mapping[str, Any],
         query: Mapping[str, Any] | None = None,
         operation: Operation | None = None,
-    ) -> R:
+    ) -> Coroutine[Any, Any, R]:
         """Send exactly what was given, with the update operation or another that takes the same."""
         operation = operation or self._update_operation
-        return await self._given(self._record, operation, given, fields, query=query, **keyed(operation, id))
+        return self._given(self._record, operation, given, fields, query=query, **keyed(operation, id))
 
     def _list(self, query: Mapping[str, Any]) -> Pager[R]:
         """Return a pager over the list operation."""

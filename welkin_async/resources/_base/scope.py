@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Coroutine, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 from uuid import UUID
@@ -23,7 +24,6 @@ from welkin_async.wire.request import (
     StreamError,
     encode_query,
     encode_segment,
-    fill,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class _RoutedSender:
         return await self.sender.send(request)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)  # not frozen, though nothing is changed: one is made for each patient, at thrice the cost
 class Scope:
     """A place in the API: where to send, with which options, and the path parameters known so far.
 
@@ -154,7 +154,6 @@ class Scope:
     defaults: Defaults
     checks: FieldChecks | None = attrs.field(default=None, repr=False)
     converter: BaseConverter | None = attrs.field(default=None, repr=False)
-    _prefixes: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
 
     def within(self, **params: Key) -> Scope:
         """Return the scope one level down.
@@ -165,8 +164,9 @@ class Scope:
         Raises:
             InvalidInputError: one is empty, ``.`` or ``..``.
         """
-        encoded = {name: encode_segment(value, name) for name, value in params.items()}
-        inner = {**self.params, **encoded}
+        inner = {**self.params}
+        for name, value in params.items():
+            inner[name] = encode_segment(value, name)
         return Scope(self.sender, self.codec, self.base_url, inner, self.defaults, self.checks, self.converter)
 
     def without_max_wait(self, max_attempts: int | None = None) -> Scope:
@@ -231,24 +231,30 @@ class Scope:
         Raises:
             InvalidInputError: a parameter, the query or the body cannot be sent.
         """
-        encoded = {name: encode_segment(value, name) for name, value in params.items()}
-        url = self.url(self._path(operation, encoded), encode_query(query) if query else "")
-        options = options or {}
+        asked = self.params
+        if params:
+            asked = {**asked}
+            for name, value in params.items():
+                asked[name] = encode_segment(value, name)
         defaults = self.defaults
-        if not 0 < options.get("timeout", defaults.timeout) < float("inf"):
+        timeout, max_attempts = defaults.timeout, defaults.max_attempts
+        if options:
+            timeout = options.get("timeout", timeout)
+            max_attempts = options.get("max_attempts", max_attempts)
+        if not 0 < timeout < math.inf:
             raise InvalidInputError("a number of seconds above 0", ("timeout",))
-        if options.get("max_attempts", defaults.max_attempts) < 1:
+        if max_attempts < 1:
             raise InvalidInputError("at least 1: the first attempt counts too", ("max_attempts",))
         return Request(
             operation,
-            url,
+            self.url(operation.path(asked), encode_query(query) if query else ""),
             None if body is None else self.codec.encode(body),
-            options.get("timeout", defaults.timeout),
-            options.get("max_attempts", defaults.max_attempts),
+            timeout,
+            max_attempts,
             defaults.max_wait,
-            asked={**self.params, **encoded},
+            asked,
+            body,
             query=query,
-            sent=body,
             sure=defaults.sure,
         )
 
@@ -262,20 +268,9 @@ class Scope:
         scheme, authority, before = _origin(self.base_url)
         return URL.build(scheme=scheme, authority=authority, path=before + path, query_string=query, encoded=True)
 
-    def _path(self, operation: Operation, params: Mapping[str, str]) -> str:
-        """Fill an operation's path; what the scope knows of it is filled in once."""
-        if not params or not self.params.keys().isdisjoint(params):
-            return operation.path({**self.params, **params})
-        known = self._prefixes.get(operation.template)
-        if known is None:
-            left_open = {name: f"{{{name}}}" for name in operation.parameters}
-            known = self._prefixes[operation.template] = operation.path({**left_open, **self.params})
-        return fill(known, params)
-
-    async def send(self, operation: Operation, **arguments: Any) -> Answer:
+    def send(self, operation: Operation, **arguments: Any) -> Coroutine[Any, Any, Answer]:
         """Put a request together and send it; arguments as for `request`."""
-        sender: Sender = self.sender()
-        return await sender.send(self.request(operation, **arguments))
+        return self.sender().send(self.request(operation, **arguments))
 
     async def transfer(self, operation: Operation, stream: Streamed, **arguments: Any) -> Answer:
         """Put a request together whose body passes through a stream, and send it; arguments as for `request`.
