@@ -151,9 +151,9 @@ class ExistingIndex:
             raise _failed(error) from None
 
     def _remember(self, group: bytes, listed: Listed) -> Listed:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
         self._known[group] = listed
-        if len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
         return listed
 
 
