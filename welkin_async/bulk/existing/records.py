@@ -298,17 +298,20 @@ class ExistingRecords:
         while self._queue:
             group, key = self._queue.popleft()
             sought = self._batch(group) if key else _WHOLE
-            flights = [self._flights[group, each] for each in sought]
             try:
-                results = await self._ask(group, sought) if key else (await self._list_or_leave(group),)
-                for flight, result in zip(flights, results, strict=True):
-                    flight.set_result(result)
+                if key:
+                    results = await self._ask(group, sought)
+                    for each, result in zip(sought, results, strict=True):
+                        self._flights[group, each].set_result(result)
+                else:
+                    self._flights[group, ""].set_result(await self._list_or_leave(group))
             except asyncio.CancelledError:
-                for flight in flights:
-                    flight.cancel()
+                for each in sought:
+                    self._flights[group, each].cancel()
                 raise
             except Exception as error:
-                for flight in flights:
+                for each in sought:
+                    flight = self._flights[group, each]
                     flight.set_exception(error)
                     flight.exception()  # who reads ahead need not ask
             finally:
@@ -369,16 +372,16 @@ class ExistingRecords:
 
     async def _keep_whole(self, group: str, began: float, records: Sequence[Any]) -> Listed:
         """Keep what a complete listing has shown."""
-        listed = await self._keep(group, began, records)
+        if records:
+            listed = await self._keep(group, began, records)
+        else:
+            listed = self._index.keep(self._digests.place(group), began, ())
         self.groups += 1
         self._note_empty(group, began, empty=not listed.records)
         return listed
 
     async def _keep(self, name: str, began: float, records: Sequence[Any]) -> Listed:
         """Keep what was listed under the name of a group, or of a key of it."""
-        place = self._digests.place(name)
-        if not records:
-            return self._index.keep(place, began, ())
         kept: list[KeptRecord] = []
         try:
             for record in self._digested(records):
@@ -389,7 +392,7 @@ class ExistingRecords:
         except DecodeError as unreadable:  # it may be any row's
             reason = f"its patient's records could not be read: {unreadable.reason}"
             raise NotSentError(reason, request=self._line) from None
-        return self._index.keep(place, began, kept)
+        return self._index.keep(self._digests.place(name), began, kept)
 
     async def _records(
         self, query: Callable[[], Awaitable[Sequence[Any] | None]], most: int
