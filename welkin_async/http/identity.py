@@ -241,6 +241,8 @@ class Identity:
             number = _page_number(data)
             if type(number) is int and number != query["page"]:
                 found.append(("page", number))
+        if not rows:
+            return False
         named = False
         if self.batch and request.sent is not None:
             asked = {str(_member(row, "id")).lower(): row for row in _rows(_plain(request.sent)) or ()}

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
-from welkin_async.errors import PagingError
+from welkin_async.errors import DecodeError, PagingError
 from welkin_async.pagination.page import Page
 from welkin_async.pagination.styles import CursorWalk, PageStyle, Stated, TokenWalk, Walk
 from welkin_async.wire.codec import JSON
@@ -232,9 +232,9 @@ class FollowedPages(Pages[R]):
         walk = self._walk
         self._from, number = walk.cursor, walk.number
         answer = await self._fetch(walk.query)
-        fed = _named(answer, walk.feed, answer.data)
+        fed = _fed(answer, walk)
         if fed is None:
-            raise decode_error("the answer is not a page of the documented form", answer)
+            raise _no_page(answer)
         items, more = fed
         return Page(records_of(self._record, items, answer), number, None, None, not more, answer, walk.cursor)
 
@@ -282,10 +282,17 @@ def next_page(style: PageStyle, record: type[R], walk: Walk, answer: Answer) -> 
         DecodeError: it is not a page of that style, or a record is not an object.
         PagingError: the server contradicts itself; see `Walk.feed`.
     """
-    number, stated = walk.number, read_page(style, answer)
-    more = _named(answer, walk.feed, stated)
-    items = records_of(record, stated.items, answer)
-    return Page(items, number, stated.total_elements, stated.total_pages, not more, answer)
+    number, stated = walk.number, style.read(answer.data)
+    if stated is None:
+        raise _no_page(answer)
+    try:
+        more = walk.feed(stated)
+    except PagingError as error:
+        reason = str(error)
+    else:
+        items = records_of(record, stated.items, answer) if stated.items else ()
+        return Page(items, number, stated.total_elements, stated.total_pages, not more, answer)
+    raise _of_operation(answer, reason)
 
 
 def read_page(style: PageStyle, answer: Answer) -> Stated:
@@ -300,14 +307,23 @@ def read_page(style: PageStyle, answer: Answer) -> Stated:
     """
     stated = style.read(answer.data)
     if stated is None:
-        raise decode_error("the answer is not a page of the documented form", answer)
+        raise _no_page(answer)
     return stated
 
 
-def _named(answer: Answer, feed: Callable[[Any], T], page: Stated | JSON) -> T:
-    """Let a walk judge a page; where it refuses, name the operation."""
+def _no_page(answer: Answer) -> DecodeError:
+    return decode_error("the answer is not a page of the documented form", answer)
+
+
+def _fed(answer: Answer, walk: TokenWalk | CursorWalk) -> tuple[list[JSON], bool] | None:
+    """Let a walk judge an answer; where it refuses, name the operation."""
     try:
-        return feed(page)
+        return walk.feed(answer.data)
     except PagingError as error:
         reason = str(error)
-    raise PagingError(f"{answer.request.method} {answer.request.template}: {reason}")
+    raise _of_operation(answer, reason)
+
+
+def _of_operation(answer: Answer, reason: str) -> PagingError:
+    """Name the operation in which a server contradicts itself."""
+    return PagingError(f"{answer.request.method} {answer.request.template}: {reason}")

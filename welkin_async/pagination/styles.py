@@ -48,15 +48,16 @@ class _Spring:
     def read(self, data: Mapping[str, JSON]) -> Stated | None:
         """Take the answer apart; metadata move between recordings, so each key is looked up by name."""
         page = data if self.inside is None else data.get(self.inside)
-        if not isinstance(page, dict) or not isinstance(page.get("content"), list):
+        if not isinstance(page, dict):
             return None
-        return Stated(
-            page["content"],
-            _whole(page.get("number")),
-            _flag(page.get("last")),
-            _whole(page.get("totalPages")),
-            _whole(page.get("totalElements")),
-        )
+        facts = page.get
+        items = facts("content")
+        if not isinstance(items, list):
+            return None
+        number, last, pages, total = facts("number"), facts("last"), facts("totalPages"), facts("totalElements")
+        if type(number) is type(pages) is type(total) is int and type(last) is bool:  # as every page nearly always
+            return Stated(items, number, last, pages, total)
+        return Stated(items, _whole(number), _flag(last), _whole(pages), _whole(total))
 
 
 class _MetaInfo:

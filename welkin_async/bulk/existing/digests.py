@@ -14,6 +14,7 @@ from typing import Any
 from welkin_async.validation.canonical import Forms
 
 _SIZE = 8  # bytes of a digest: of 2^40 comparisons none is expected to go wrong
+_REMEMBERED = 1024  # places
 _PLACE = 12  # bytes by which a group or a key is known
 
 _FormsOf = Callable[[str, Any], Forms]
@@ -30,10 +31,19 @@ class RecordDigests:
     def __init__(self, forms: _FormsOf, secret: bytes | None = None) -> None:
         self._forms = forms
         self._secret = os.urandom(32) if secret is None else secret
+        self._keyed = blake2b(digest_size=_PLACE, key=self._secret)
+        self._places: dict[str, bytes] = {}  # of late: a group's is asked for before and after it is listed
 
     def place(self, name: str) -> bytes:
         """Return by what a group or a key is known."""
-        return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=_PLACE, key=self._secret).digest()
+        place = self._places.get(name)
+        if place is None:
+            digest = self._keyed.copy()
+            digest.update(name.encode("utf-8", "surrogatepass"))
+            if len(self._places) >= _REMEMBERED:
+                self._places.clear()
+            place = self._places[name] = digest.digest()
+        return place
 
     def of_record(self, held: Mapping[str, Any]) -> bytes:
         """Digest what a record holds.

@@ -1,19 +1,22 @@
 """Existing index: the records that listings have shown, in a temporary SQLite file.
 
 SQLite makes the file with mode 0600 and removes its name at once, so that nothing is left however the process ends. It
-holds digests, ids and dates, and no value of any record. Memory is a cache of fixed size.
+holds digests, ids and dates, and no value of any record. Memory is a cache of fixed size, from which groups are written
+many at once.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from welkin_async.bulk.errors import JournalError
 
 _CACHE = 1024  # KiB
 _REMEMBERED = 1024  # groups whose listing is known without a look into the file
+_WRITTEN_AT_ONCE = 256  # groups
+_SLOTS = 1 << 20  # bytes that tell, nearly always, that a group was never written, so that nothing is read
 _TABLES = """
 CREATE TABLE groups (place BLOB PRIMARY KEY, number INTEGER NOT NULL, began REAL NOT NULL, records INTEGER NOT NULL)
     WITHOUT ROWID;
@@ -73,6 +76,8 @@ class ExistingIndex:
         except sqlite3.Error as error:
             raise _failed(error) from None
         self._known: dict[bytes, Listed] = {}
+        self._unwritten: dict[bytes, Listed] = {}
+        self._written = bytearray(_SLOTS)
         self._last = 0
 
     def close(self) -> None:
@@ -81,14 +86,14 @@ class ExistingIndex:
 
     def listed(self, group: bytes) -> Listed | None:
         """Return a group's listing; None where none has succeeded yet."""
-        known = self._known.get(group)
-        if known is None:
+        known = self._known.get(group) or self._unwritten.get(group)
+        if known is None and self._written[_slot(group)]:
             row = self._find("SELECT number, began, records FROM groups WHERE place = ?", group)
             if row:
                 known = self._remember(group, Listed(*row[0]))
         return known
 
-    def keep(self, group: bytes, began: float, records: Iterable[KeptRecord]) -> Listed:
+    def keep(self, group: bytes, began: float, records: Sequence[KeptRecord]) -> Listed:
         """Keep what a listing has shown, in place of what one before it has.
 
         Args:
@@ -99,21 +104,33 @@ class ExistingIndex:
         Raises:
             JournalError: the file cannot be written.
         """
-        run = self._database.execute
+        before = self.listed(group)
+        if before is None:
+            self._last += 1
+        number = self._last if before is None else before.number
+        count = 0
         try:
-            before = self.listed(group)
-            if before is None:
-                self._last += 1
-            number = self._last if before is None else before.number
             if before is not None and before.records:
-                run("DELETE FROM records WHERE owner = ?", (number,))
-            rows = ((number, *record) for record in records)
-            count = self._database.executemany("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            listed = Listed(number, began, max(0, count.rowcount))
-            run("INSERT OR REPLACE INTO groups VALUES (?, ?, ?, ?)", (group, *listed))
+                self._database.execute("DELETE FROM records WHERE owner = ?", (number,))
+            if records:
+                rows = ((number, *record) for record in records)
+                count = self._database.executemany(
+                    "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                ).rowcount
+            listed = self._unwritten[group] = Listed(number, began, count)
+            if len(self._unwritten) >= _WRITTEN_AT_ONCE:
+                self._write()
         except sqlite3.Error as error:
             raise _failed(error) from None
         return self._remember(group, listed)
+
+    def _write(self) -> None:
+        """Write the groups that were kept of late."""
+        rows = ((group, *listed) for group, listed in sorted(self._unwritten.items()))  # so fewer pages change
+        self._database.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?, ?, ?)", rows)
+        for group in self._unwritten:
+            self._written[_slot(group)] = 1
+        self._unwritten.clear()
 
     def find(self, listed: Listed, key: bytes) -> list[KeptRecord]:
         """Return the records of a group that carry a key, the oldest first."""
@@ -134,10 +151,14 @@ class ExistingIndex:
             raise _failed(error) from None
 
     def _remember(self, group: bytes, listed: Listed) -> Listed:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
         self._known[group] = listed
-        if len(self._known) > _REMEMBERED:
-            del self._known[next(iter(self._known))]
         return listed
+
+
+def _slot(group: bytes) -> int:
+    return int.from_bytes(group[:3], "little") % _SLOTS
 
 
 def _failed(error: sqlite3.Error) -> JournalError:

@@ -18,6 +18,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from welkin_async.bulk.errors import ExistingRecordsError
@@ -34,6 +35,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0  # seconds between two of them
 _FEW_TRIES = 2  # look-ups by keys, before the group is listed
 _NEVER = float("-inf")
 _REMEMBERED = 1024  # groups that hold nothing
+_WHOLE: Mapping[str, tuple[str, ...]] = {"": ()}  # what is sought where a group is listed
 _AT_ONCE = 100  # records that are digested before others get their turn
 
 
@@ -295,18 +297,21 @@ class ExistingRecords:
     async def _list_queued(self) -> None:
         while self._queue:
             group, key = self._queue.popleft()
-            sought = self._batch(group) if key else {"": ()}
-            flights = [self._flights[group, each] for each in sought]
+            sought = self._batch(group) if key else _WHOLE
             try:
-                results = await self._ask(group, sought) if key else [await self._list_or_leave(group)]
-                for flight, result in zip(flights, results, strict=True):
-                    flight.set_result(result)
+                if key:
+                    results = await self._ask(group, sought)
+                    for each, result in zip(sought, results, strict=True):
+                        self._flights[group, each].set_result(result)
+                else:
+                    self._flights[group, ""].set_result(await self._list_or_leave(group))
             except asyncio.CancelledError:
-                for flight in flights:
-                    flight.cancel()
+                for each in sought:
+                    self._flights[group, each].cancel()
                 raise
             except Exception as error:
-                for flight in flights:
+                for each in sought:
+                    flight = self._flights[group, each]
                     flight.set_exception(error)
                     flight.exception()  # who reads ahead need not ask
             finally:
@@ -367,7 +372,10 @@ class ExistingRecords:
 
     async def _keep_whole(self, group: str, began: float, records: Sequence[Any]) -> Listed:
         """Keep what a complete listing has shown."""
-        listed = await self._keep(group, began, records)
+        if records:
+            listed = await self._keep(group, began, records)
+        else:
+            listed = self._index.keep(self._digests.place(group), began, ())
         self.groups += 1
         self._note_empty(group, began, empty=not listed.records)
         return listed
@@ -416,8 +424,9 @@ class ExistingRecords:
         self._empty.pop(group, None)
         if empty:
             self._empty[group] = began
-            if len(self._empty) > _REMEMBERED:
-                del self._empty[next(iter(self._empty))]
+            if len(self._empty) > _REMEMBERED:  # the oldest, many at once: one by one they are slow to find in a dict
+                for each in [*islice(self._empty, _REMEMBERED // 4)]:
+                    del self._empty[each]
 
     def _note_answer(self, began: float, *, answered: bool) -> None:
         """Take note of whether the server is there, for those who watch; rows that it does not answer are counted."""

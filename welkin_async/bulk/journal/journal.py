@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -383,7 +383,7 @@ class Journal:
         text = json.dumps(self.anchors)
         self._store.call(lambda: self._files.remember("anchors", text))
 
-    def scanned(self, patient: str, keys: Iterable[str], *, landed: bool = False) -> None:
+    def scanned(self, patient: str, keys: Collection[str], *, landed: bool = False) -> None:
         """Forget keys that were ever unknown: the final scan has looked at them.
 
         Args:
@@ -437,9 +437,10 @@ class Journal:
             JournalError: the journal cannot be read, or is closed.
         """
         patient, position = "", -1
+        self._check()
+        self._send()  # what landed; what is scanned meanwhile lies before the next page
         while True:
             self._check()
-            self._send()
             page = await self._store.call(lambda: self._files.landed_after(patient, position, _PAGE))  # noqa: B023
             for row in page:
                 yield row

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ from welkin_async.bulk.journal.source_identity import KeyClaims, SourceFingerpri
 from welkin_async.bulk.position_set import RangeSet
 
 _FLUSH_AFTER = 0.05  # seconds
+_SCANNED_AT_ONCE = 4000  # patients
 FLUSH_AT = 1000
 """How much is gathered before it is sent off at once."""
 
@@ -79,14 +80,23 @@ class WriteBatch:
 
     def landed(self, position: int, patient: str, key: str, record_id: str) -> None:
         """Add a row that was created; its outcome follows, and sends it off."""
+        if self._scanned:  # what lands after a scan is not to be forgotten with what was there before
+            self._send()
         self._landed.append((position, patient, key, record_id))
 
-    def scanned(self, patient: str, keys: Iterable[str], *, landed: bool) -> None:
-        """Add keys of a patient that are to be forgotten, and with them all rows of theirs that were created."""
-        self._unknowns.update({(patient, key): None for key in keys})
+    def scanned(self, patient: str, keys: Collection[str], *, landed: bool) -> None:
+        """Add keys of a patient that are to be forgotten, and with them all rows of theirs that were created.
+
+        Rows that were created are forgotten many at once: they lie all over the file, and what is not written when the
+        process ends is scanned once more, no worse.
+        """
         if landed:
             self._scanned.append(patient)
-        self.grown()
+        if keys:
+            self._unknowns.update({(patient, key): None for key in keys})
+            self.grown()
+        elif len(self._scanned) >= _SCANNED_AT_ONCE:
+            self._send()
 
     def grown(self) -> None:
         """Write what was added soon, or now if it is much."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -217,7 +217,7 @@ class CdtKeys:
         """Return the forms in which values of a field are compared."""
         return canonical_forms(self._comparison().equal_of(field), value)
 
-    async def listing_or_long(self, patient: str) -> Sequence[CdtRecord] | None:
+    def listing_or_long(self, patient: str) -> Coroutine[Any, Any, Sequence[CdtRecord] | None]:
         """List a patient's records completely, unless there are thousands and they can be found by their keys.
 
         Args:
@@ -227,7 +227,7 @@ class CdtKeys:
             LongListingError: they can; the listing was broken off.
             RequestError: a page could not be had.
         """
-        return await self.listing(patient, 0.0, may_be_long=self.filter is not None and self.filter.bound != 0)
+        return self.listing(patient, 0.0, may_be_long=self.filter is not None and self.filter.bound != 0)
 
     async def _carrying(self, patient: str, keys: Sequence[str]) -> Sequence[CdtRecord] | None:
         """List the records of a patient that carry one of the keys, if the server honours that."""
@@ -353,11 +353,11 @@ class CdtKeys:
     def _records(self, scope: Scope, patient: str) -> Cdts:
         return Cdts(scope.within(patient_id=patient, cdt_name=self._cdt), self._record)
 
-    async def copies(
+    def copies(
         self, patient: str, reported: Mapping[str, str | None], since: float
-    ) -> Sequence[CdtRecord] | None:
+    ) -> Coroutine[Any, Any, Sequence[CdtRecord] | None]:
         """List a patient's records once more for the final scan; see `listing`."""
-        return await self.listing(patient, since)
+        return self.listing(patient, since)
 
     def authors(self, record: CdtRecord) -> tuple[str | None, str | None]:
         """Return by whom a record was changed last: the name and the id, each None where it does not say."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from yarl import URL
+
 from welkin_async.pagination.iterators import NumberedPages, next_page
 from welkin_async.pagination.page import Page
 from welkin_async.pagination.styles import Walk
@@ -57,11 +59,17 @@ class ListTemplate(Generic[R]):
     ) -> None:
         wire, options = split_query(query, listing.query)
         operation = listing.operation
+        self._model = model = scope.request(operation, query=wire, options=options, **{parameter: "parent"})
         # Braces are in no encoded parameter, so that they mark the parent's place.
-        self._before, _, self._after = operation.path({**scope.params, parameter: "{}"}).partition("{}")
-        self._model = scope.request(operation, query=wire, options=options, **{parameter: "parent"})
+        before, _, self._after = operation.path({**scope.params, parameter: "{}"}).partition("{}")
+        self._scheme, self._authority, self._before = (
+            model.url.scheme,
+            model.url.raw_authority,
+            scope.url(before).raw_path,
+        )
         self._query = wire
-        self._text = encode_query(wire)
+        text = encode_query(wire)
+        self._text = f"{text}&" if text else ""
         self._scope = scope
         self._record = record
         self._style = listing.style
@@ -101,10 +109,17 @@ class ListTemplate(Generic[R]):
 
     def _request(self, segment: str, size: int, number: int) -> Request:
         """Put together the request for a page."""
-        model, text = self._model, f"size={size}&page={number}"
+        model = self._model
+        url = URL.build(
+            scheme=self._scheme,
+            authority=self._authority,
+            path=f"{self._before}{segment}{self._after}",
+            query_string=f"{self._text}size={size}&page={number}",
+            encoded=True,
+        )
         return Request(
             model.operation,
-            self._scope.url(f"{self._before}{segment}{self._after}", f"{self._text}&{text}" if self._text else text),
+            url,
             None,
             model.timeout,
             model.max_attempts,
