@@ -265,7 +265,9 @@ async def refused_by_command(
     bad.write_text("\n".join(["patient,medication_name,medication_refills", *rows, ""]))
     command = ["import", str(bad), "--cdt", CDT, "--patient-column", "patient", "--ray", nodes.address]
     command += ["--processes", "2", "--settle", "0.5", "--final-settle", "0.5", "--json"]
-    told = json.loads(await run("-m", "welkin_async.cli", *command, code=1))
+    page = file.with_name("Refused.html")
+    told = json.loads(await run("-m", "welkin_async.cli", *command, "--report", str(page), code=1))
+    assert '<td>rejected</td><td class="n">20</td>' in page.read_text()
     (path,) = told["files"]["rejects"]
     with open(path, newline="") as out:
         return [(row["_line"], row["medication_name"], row["_status"]) for row in csv.DictReader(out)]

@@ -144,6 +144,17 @@ def test_while_the_server_does_not_answer_nothing_can_be_found_and_that_is_no_la
     assert lag.largest == 3.0
 
 
+def test_while_look_ups_of_a_record_go_unanswered_it_cannot_be_found_whatever_else_was_answered() -> None:
+    lag = LagTracker()
+    lag.unanswered("late", 11.0)  # nothing is known of it yet
+    lag.observe("late", 10.0, 12.0, found=False)
+    lag.unanswered("another", 100.0)
+    lag.unanswered("late", 17.0)
+    assert lag.at(18.0) == 8.0
+    lag.observe("late", 10.0, 18.0, found=True)
+    assert lag.largest == 3.0
+
+
 def test_a_silence_before_a_record_was_missed_changes_nothing() -> None:
     lag = LagTracker()
     lag.there_since = 9.0

@@ -127,6 +127,27 @@ async def test_an_outage_before_a_record_shows_is_no_lag(tmp_path: Path) -> None
     assert lag_noted(tmp_path / "journal") < 2.0
 
 
+async def test_that_another_listing_of_the_round_takes_long_is_no_lag(tmp_path: Path) -> None:
+    """The control record, of another patient than the row in doubt, is listed at once and not after it."""
+    async with Sandbox(visibility_delay=0.4) as server, connect(server) as welkin:
+        rows = rows_for(server, 12, patients=2)
+        server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", after=10))
+
+        async def source() -> AsyncIterator[bulk.CdtRow]:
+            for row in rows:
+                yield row
+            while server.stats.performed["cdts.create"] < 12:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.3)  # both were listed once, and not shown yet
+            server.faults.add(Fault(FaultKind.STALL_BEFORE, operation="cdts.list", delay=2.5))
+
+        options = {**FAST, "concurrency": 1, "journal": tmp_path / "journal"}
+        report = await bulk.create_cdt_records(welkin, CDT, source(), **options)
+        assert keys_held(server) == keys_of(rows)
+    assert (report.created, report.doubled) == (12, 0)
+    assert lag_noted(tmp_path / "journal") < 2.0
+
+
 async def test_what_is_found_at_once_after_it_was_sent_again_is_no_lag(tmp_path: Path) -> None:
     """That it was missed before it was sent again says nothing of the second time."""
     async with Sandbox() as server, connect(server) as welkin:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ import attrs
 from welkin_async.sandbox import Sandbox
 from welkin_async.shared import coordination, new_key
 
-from .servers import RedisServer
+from .servers import LockedFile, PostgresServer, RedisServer
 
 PROJECT = Path(__file__).parents[2]
 LIMIT = 200.0
@@ -109,43 +110,59 @@ async def run(server: Sandbox, url: str, rows: Sequence[int], rate: float | None
     )
 
 
-async def store_away(store: RedisServer, server: Sandbox) -> None:
-    """Kill a store in between, and start it again."""
+async def store_away(store: RedisServer | PostgresServer | LockedFile, server: Sandbox) -> None:
+    """Kill a store in between, or lock it, and start it again."""
     while server.stats.statuses[201] < AWAY_AFTER:
         await asyncio.sleep(0.05)
-    store.kill()
+    await asyncio.to_thread(store.kill)
     await asyncio.sleep(AWAY)
     await asyncio.to_thread(store.start)
 
 
+@contextlib.contextmanager
+def store_of(kind: str) -> Iterator[RedisServer | PostgresServer | LockedFile]:
+    """A store that may go away, started: ``redis``, ``postgres`` or ``sqlite``."""
+    with tempfile.TemporaryDirectory(prefix="w", ignore_cleanup_errors=True) as folder:
+        if kind == "postgres":
+            postgres = PostgresServer(Path(folder) / "p")
+            postgres.start()
+            try:
+                yield postgres
+            finally:
+                postgres.remove()
+        elif kind == "redis":
+            redis = RedisServer(Path(folder), appendonly="yes")
+            redis.start()
+            try:
+                yield redis
+            finally:
+                redis.kill()
+        else:
+            yield LockedFile(Path(folder) / "shared.db")
+
+
 async def play(scene: str) -> Figures:
-    """Play a scene: ``told`` or ``learned``, ``even`` or ``uneven``, and whether the store goes ``away``."""
+    """Play a scene: ``told`` or ``learned``, ``even`` or ``uneven``, and which store goes ``away``, if any."""
     words = scene.split("-")
     rows = UNEVEN if "uneven" in words else EVEN
     rate = LIMIT if "told" in words else None
     os.environ["WELKIN_SHARED_KEY"] = new_key()
-    with tempfile.TemporaryDirectory() as folder:
-        store = RedisServer(Path(folder), appendonly="yes") if "away" in words else None
-        if store is not None:
-            store.start()
-        url = f"sqlite:///{folder}/shared.db" if store is None else store.url
-        shared = coordination(url)
+    with store_of(words[0] if "away" in words else "sqlite") as store:
+        shared = coordination(store.url)
         await shared.init()
         await shared.aclose()
         async with Sandbox() as server:
-            away = None if store is None else asyncio.create_task(store_away(store, server))
+            away = asyncio.create_task(store_away(store, server)) if "away" in words else None
             try:
-                return await run(server, url, rows, rate)
+                return await run(server, store.url, rows, rate)
             finally:
                 if away is not None:
                     await away
-                if store is not None:
-                    store.kill()
 
 
 SCENES = [
-    f"{known}-{demand}{away}"
-    for away in ("", "-away")
+    f"{away}{known}-{demand}"
+    for away in ("", "redis-away-", "postgres-away-", "sqlite-away-")
     for known in ("told", "learned")
     for demand in ("even", "uneven")
 ]

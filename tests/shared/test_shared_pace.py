@@ -53,14 +53,17 @@ def test_the_benchmark_says_which_bounds_are_not_kept(
 
 
 class Pace:
-    """Notes what is reported, and sets no bound."""
+    """Notes what is reported, and when; gives a share as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: PaceShare = PaceShare(None, 1.0)) -> None:  # noqa: B008 - it is frozen
         self.reports: list[PaceReport] = []
+        self.at: list[float] = []
+        self.share = share
 
     async def report(self, key: str, report: PaceReport) -> PaceShare:
         self.reports.append(report)
-        return PaceShare(None, 1.0)
+        self.at.append(asyncio.get_running_loop().time())
+        return self.share
 
 
 def test_a_session_that_pauses_says_so_and_counts_no_probe() -> None:
@@ -85,6 +88,71 @@ def test_a_session_that_pauses_says_so_and_counts_no_probe() -> None:
     assert all(each.paused for each in reports[1:])
     assert sum(each.sent for each in reports) == 15
     assert 3 <= sum(each.refused for each in reports) <= 10  # those that led to the pause
+
+
+async def sending(queue: AdmissionQueue, seconds: float, rate: float, refused_at: float = math.inf) -> None:
+    """Send at a steady rate for some time; one request is refused at a moment."""
+    clock = asyncio.get_running_loop().time
+    began, sent, requests = clock(), 0, set[asyncio.Task[None]]()
+
+    async def request() -> None:
+        nonlocal refused_at
+        ticket = queue.try_enter(clock()) or await queue.enter(math.inf)
+        await asyncio.sleep(0.01)
+        if clock() - began >= refused_at:
+            refused_at = math.inf
+            queue.limiter.refused(ticket, clock(), None)
+        else:
+            queue.limiter.accepted(ticket, clock())
+        queue.leave(ticket)
+
+    while clock() - began < seconds:
+        sent += 1
+        task = asyncio.create_task(request())
+        requests.add(task)
+        task.add_done_callback(requests.discard)
+        await asyncio.sleep(max(0.0, began + sent / rate - clock()))
+    await asyncio.gather(*requests)
+
+
+def reported(
+    share: PaceShare, *, rate: float | None, refused_at: float = math.inf, more_from: float = math.inf
+) -> Pace:
+    """What a session reports in ten seconds at 40 requests a second, of which the last may be at 80."""
+
+    async def play() -> Pace:
+        clock, pace = asyncio.get_running_loop().time, Pace(share)
+        limiter = RateController(rate=rate, concurrency=64, clock=clock, jitter=lambda: 0.0, learns=False)
+        queue = AdmissionQueue(limiter, clock)
+        pacer = SharePacer(pace, "key", queue, rate=rate, clock=clock)
+        await sending(queue, min(10.0, more_from), 40.0, refused_at)
+        if more_from < 10.0:
+            await sending(queue, 10.0 - more_from, 80.0)
+        await pacer.aclose()
+        return pace
+
+    return simulated(play())
+
+
+def test_a_session_reports_as_often_as_it_is_asked_to() -> None:
+    often = reported(PaceShare(None, 1.0), rate=None)
+    assert 49 <= len(often.reports) <= 53
+    seldom = reported(PaceShare(None, 2.0, every=1.0), rate=None)
+    assert 10 <= len(seldom.reports) <= 13
+    assert sum(each.sent for each in seldom.reports) == sum(each.sent for each in often.reports) >= 400
+    assert max(each.seconds for each in seldom.reports) == pytest.approx(1.0, abs=0.11)
+
+
+def test_a_session_that_is_refused_or_needs_more_says_so_before_it_is_asked() -> None:
+    share = PaceShare(60.0, 2.0, every=1.0)
+    pace = reported(share, rate=200.0, refused_at=4.3)
+    assert [at for at, each in zip(pace.at, pace.reports, strict=True) if each.refused] == pytest.approx(
+        [4.4], abs=0.15
+    )
+    pace = reported(share, rate=200.0, more_from=4.1)
+    assert next(at for at, each in zip(pace.at, pace.reports, strict=True) if each.waiting and at) < 4.6
+    pace = reported(PaceShare(60.0, 2.0, every=1.0), rate=60.0, more_from=4.1)  # it has all there is
+    assert 10 <= len(pace.reports) <= 13
 
 
 class Sessions:
@@ -160,6 +228,18 @@ def test_refusals_of_one_slow_all_within_two_reports(limited: Sessions) -> None:
     before = limited.rate
     limited.report(10, 8)
     assert limited.rate < before
+
+
+def test_a_limit_grows_as_fast_where_a_session_that_is_alone_reports_once_a_second(limited: Sessions) -> None:
+    kept, now = limited._kept, limited.now
+    limited.answered(8.0, 40)
+    often = limited.rate
+    limited._kept, limited.now = kept, now
+    limited.now -= 0.05
+    for _ in range(8):
+        limited.now += 0.95
+        limited.report(200, seconds=1.0)
+    assert limited.rate == pytest.approx(often, rel=0.02)
 
 
 def test_a_limit_that_is_used_up_grows_and_one_that_is_not_does_not(limited: Sessions) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -304,3 +306,26 @@ async def test_a_session_goes_on_without_its_store_and_says_so_once(
         await asyncio.sleep(0.5)
     said = [each.getMessage() for each in caplog.records if "shared pace" in each.getMessage()]
     assert len(said) == 1
+
+
+_NOTHING_LATE = """
+import asyncio, sys
+from welkin_async.shared import PaceReport, coordination
+
+async def main():
+    shared = coordination(sys.argv[1])
+    before = set(sys.modules)
+    await shared.pace.report("pace", PaceReport(member="a", seconds=0.2, sent=1, waiting=1))
+    await shared.tokens.load("token")
+    await shared.aclose()
+    print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+
+asyncio.run(main())
+"""
+
+
+async def test_drivers_are_imported_before_a_session_sends(share: Share, url: str) -> None:
+    """At the first call of the store that would hold up every request of the event loop, for a quarter of a second."""
+    command = [sys.executable, "-c", _NOTHING_LATE, url]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    assert not {"psycopg", "redis", "cryptography"} & set(done.stdout.split())

@@ -27,6 +27,7 @@ from .trouble import Script, Weather, created, met, usual
 
 _ROOT = Path(__file__).parents[2]
 _BACKENDS = 4  # of which one has a clock of its own
+_OTHERS = 40  # descriptors of an import that are no connection of a worker: files, journals, listings, the event loop
 
 
 @attrs.define(kw_only=True)
@@ -48,6 +49,7 @@ class Figures:
         seconds: How long all took.
         row_seconds: How long it took until the last row had its result; the final scan comes after that.
         memory: Peak memory of an import, in MB.
+        descriptors: How many an import had open at once, at most; 0 where the system does not tell.
         requests: Creates that reached the server.
         faulty: Of these, the share that met a fault.
         outages: How many there were.
@@ -71,6 +73,7 @@ class Figures:
     seconds: float = 0.0
     row_seconds: float = 0.0
     memory: float = 0.0
+    descriptors: int = 0
     requests: int = 0
     faulty: float = 0.0
     outages: int = 0
@@ -153,6 +156,7 @@ class Soak:
             f"{figures.named} of them are named": figures.named == figures.doubled,
             f"{figures.created} rows are reported as created": figures.created == self.rows,
             f"{figures.kills} kills, not {self.kills}": figures.kills >= self.kills,
+            f"{figures.descriptors} descriptors at once": figures.descriptors <= self.concurrency + _OTHERS,
             f"never met: {', '.join(never)}": not never,
             "an outage has refused nothing": min(figures.refused, default=1) > 0,
         }
@@ -275,6 +279,7 @@ class Soak:
                         continue
                 while process.poll() is None:
                     await asyncio.sleep(0.05)
+                    figures.descriptors = max(figures.descriptors, _descriptors(process.pid))
                     if results.exists() and results.stat().st_size > size:
                         size, figures.row_seconds = results.stat().st_size, time.monotonic() - began
                 endings += 1
@@ -331,3 +336,11 @@ class Soak:
         if not self.quiet:
             sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
             sys.stderr.flush()
+
+
+def _descriptors(pid: int) -> int:
+    """Return how many descriptors a process has open; 0 where the system does not tell, or it has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0

@@ -389,12 +389,14 @@ class ProcessFileOptions(ProcessImportOptions, total=False):
         review: Where rows go that a person must check.
         csv_safe: Whether these two have no cells that a spreadsheet would take for formulas.
         results: Where every row goes with what became of it.
+        html: Where a page with throughput and latency over time goes, of all processes together.
     """
 
     rejects: StrPath | None
     review: StrPath | None
     csv_safe: bool
     results: StrPath | None
+    html: StrPath | None
 
 
 class UpsertOptions(ImportOptions, total=False):

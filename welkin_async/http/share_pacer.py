@@ -1,7 +1,9 @@
 """Share pacer: keeps a session within its share of what all processes may send together.
 
 No request waits for the store but the first after a while without any: while a session sends it reports what it sent
-every 200 ms and gets its share, by a task of its own. One that is idle does not report.
+every 200 ms and gets its share, by a task of its own. One that is idle does not report, and one that the store knows to
+be alone reports less often, as long as nothing is refused and its share suffices: a report costs as much as several
+requests.
 """
 
 from __future__ import annotations
@@ -13,11 +15,10 @@ import secrets
 from collections.abc import Callable
 
 from welkin_async.http.rate_limit.queue import AdmissionQueue
-from welkin_async.http.sharing import PaceReport, PaceShare, SharedPace
+from welkin_async.http.sharing import REPORT_INTERVAL, PaceReport, PaceShare, SharedPace
 
 _log = logging.getLogger("welkin_async")
 
-_EVERY = 0.2  # seconds between two reports
 _IDLE = 1.0  # seconds without a request after which a session gives its share back
 _HALF_LIFE = 60.0  # seconds in which a share shrinks by half while the store does not answer
 _ALONE = 0.125  # of the rate that all were told: what a session takes that has never reached the store
@@ -64,6 +65,7 @@ class SharePacer:
         self._share = PaceShare(None if rate is None else _ALONE * rate, 0.0)
         self._asked_at = clock()
         self._reported = (0, 0, 0)
+        self._waited = False  # whether requests waited at the last report
         self._unreachable = False
         self._task: asyncio.Task[None] | None = None
         self._limiter.limit(0.0, self._asked_at)
@@ -85,19 +87,30 @@ class SharePacer:
 
     async def _run(self) -> None:
         last, sent = self._clock(), self._limiter.sent
+        due = last
         while True:
             began = self._clock()
             if self._limiter.sent != sent or self._queue.waiting:
                 last, sent = began, self._limiter.sent
             if began - last > _IDLE:
                 break
-            await self._report()
-            await asyncio.sleep(max(0.0, began + _EVERY - self._clock()))
+            if began >= due or self._presses(began):
+                await self._report()
+                due = began + self._share.every - REPORT_INTERVAL / 2.0  # whichever look is next to it
+            await asyncio.sleep(max(0.0, began + REPORT_INTERVAL - self._clock()))
         self._limiter.limit(0.0, self._clock())  # the next request asks again
         await self._report(leaving=True)
         self._task = None
         if self._queue.waiting:
             self._begin()
+
+    def _presses(self, now: float) -> bool:
+        """Tell whether something is to be reported before the next report is due."""
+        limiter, share = self._limiter, self._share.rate
+        if self._unreachable or limiter.throttled != self._reported[2] or limiter.paused_for(now) > 0.0:
+            return True
+        more = share is not None and (self._rate is None or share < self._rate)  # may be had, if it is asked for
+        return more and self._queue.waiting > 0 and not self._waited
 
     async def _report(self, *, leaving: bool = False) -> None:
         """Report what was sent, and take the share."""
@@ -125,6 +138,7 @@ class SharePacer:
             held = remaining(self._share, self._rate, self._clock() - self._asked_at)
         else:
             self._asked_at, self._reported, self._unreachable = now, total, False
+            self._waited = report.waiting > 0
             held = self._share.rate
         if not leaving:
             self._limiter.limit(held, self._clock())

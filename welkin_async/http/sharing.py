@@ -12,6 +12,9 @@ import attrs
 
 from welkin_async.http.auth.token_store import StoredToken
 
+REPORT_INTERVAL = 0.2
+"""Seconds between two reports of a session that sends, where others do too."""
+
 
 class SharedTokens(Protocol):
     """Shared tokens: a token store of several processes, which also counts their token requests.
@@ -77,10 +80,12 @@ class PaceShare:
     Attributes:
         rate: Requests per second; None for no bound, as long as the server sets none.
         lasts: Seconds from the report for which it is the session's own.
+        every: Seconds until the next report is wanted, while nothing changes.
     """
 
     rate: float | None
     lasts: float
+    every: float = REPORT_INTERVAL
 
 
 class SharedPace(Protocol):

@@ -24,11 +24,12 @@ import anyio.to_thread
 import attrs
 
 from welkin_async.bulk import ChunkReport, merge
-from welkin_async.errors import ConfigurationError
+from welkin_async.errors import ConfigurationError, WelkinError
 from welkin_async.files import FileError, PatientColumn, ProcessFileOptions, WorkersFailedError
 from welkin_async.files.api import process_job
 from welkin_async.files.chunks.chunk_importer import FileWork
 from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue, Handout
+from welkin_async.files.chunks.import_page import ImportPage
 from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import ChunkFiles, all_paths
 from welkin_async.files.chunks.plan import Plan, divide, run_identity
@@ -184,6 +185,7 @@ class RayImport:
         self._stop = asyncio.Event() if stop is None else stop
         self._on_progress = on_progress
         self._queue = ChunkQueue()
+        self._page = ImportPage(self._jobs)
         self._files: list[_File] = []
         self._outputs: list[ChunkFiles] = []
         self._ray = ModuleType("ray")
@@ -209,17 +211,26 @@ class RayImport:
         settings, url = self._told.read()
         _check_store(url, self._ray)
         shared = coordination(url, self._lease)
+        report: ChunkReport | None = None
+        error: str | None = None
         try:
             async with Welkin.from_settings(settings, check="off") as welkin, contextlib.AsyncExitStack() as held:
+                held.enter_context(self._page.counting(welkin))
                 await shared.init()
                 await self._plan(welkin, shared, held)
+                self._page.start()
                 async with self._workers():
                     for phase in self._phases():
                         for number in phase:
                             self._queue.add(number, self._files[number].made.chunks)
                         await self._worked_off()
-                return await self._finish(welkin)
+                report = await self._finish(welkin)
+                return report
+        except WelkinError as failed:
+            error = str(failed)
+            raise
         finally:
+            self._page.write(report or self.report, stopped=self._stop.is_set(), error=error)
             for outputs in self._outputs:
                 outputs.close()
             await shared.aclose()
@@ -237,6 +248,7 @@ class RayImport:
             if made.digest in digests:
                 raise FileError(f"{settings.file.name} has the same content as another of the files")
             digests.add(made.digest)
+            self._page.digests.append(made.digest)
             identity = run_identity(made, job, welkin)
             run, outputs = identity[:16], ChunkFiles(job, opened)
             self._outputs.append(outputs)
@@ -331,7 +343,10 @@ class RayImport:
                 await asyncio.sleep(_POLL)
                 continue
             answer = await self._carried_out(worker, handout, begun)
-            if self._queue.settle(handout, answer or Answer(None, "a worker died")) and self._on_progress is not None:
+            told = answer or Answer(None, "a worker died")
+            done = self._queue.settle(handout, told)
+            self._page.take(told, done=done)
+            if done and self._on_progress is not None:
                 self._on_progress(self.report)
             if answer is None:
                 return

@@ -104,7 +104,9 @@ class ChunkWorker:
             chunk: Which rows.
             holder: Names the claim.
         """
-        return await _told(self._importers[run].carry_out(chunk, holder))
+        importer = self._importers[run]
+        answer = await _told(importer.carry_out(chunk, holder))
+        return answer._replace(metrics=importer.metrics)
 
     async def beat(self) -> None:
         """Answer, as a sign of life."""

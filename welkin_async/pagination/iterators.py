@@ -123,7 +123,7 @@ class NumberedPages(Pages[R]):
         fetch: Asks for a page.
         style: Where an answer keeps its records.
         record: The records' class.
-        first: The number of the page to begin with.
+        walk: Decides which page is next.
         prefetch: How many pages may be requested, or held unread, at once; 1 asks for one after the other.
         limit: How many records at most; None for all.
         out: Where the tasks of requests that are out are kept while they are.
@@ -136,7 +136,7 @@ class NumberedPages(Pages[R]):
         fetch: FetchNumbered,
         style: PageStyle,
         record: type[R],
-        first: int,
+        walk: Walk,
         prefetch: int,
         limit: int | None,
         out: set[asyncio.Task[Any]],
@@ -145,7 +145,7 @@ class NumberedPages(Pages[R]):
         self._fetch = fetch
         self._style = style
         self._record = record
-        self._walk = Walk(first)
+        self._walk = walk
         self._prefetch = prefetch
         self._out = out
         self._end = 0  # pages the server has said there are
@@ -161,12 +161,10 @@ class NumberedPages(Pages[R]):
                 raise found
         else:
             found = await self._fetch(number, None)
-        stated = read_page(self._style, found)
-        more = _named(found, self._walk.feed, stated)
-        self._end = stated.total_pages or 0
-        self._largest = max(self._largest, len(stated.items))
-        items = records_of(self._record, stated.items, found)
-        return Page(items, number, stated.total_elements, stated.total_pages, not more, found)
+        page = next_page(self._style, self._record, self._walk, found)
+        self._end = page.total_pages or 0
+        self._largest = max(self._largest, len(page.items))
+        return page
 
     def _look_ahead(self, number: int) -> None:
         """Request the pages from this one on that there is room for."""
@@ -269,6 +267,25 @@ class Items(Generic[R]):
         """End the walk; requests that are out are cancelled and awaited."""
         self._page = iter(())
         await self._pages.aclose()
+
+
+def next_page(style: PageStyle, record: type[R], walk: Walk, answer: Answer) -> Page[R]:
+    """Take the answer apart that has the next page of a walk.
+
+    Args:
+        style: Where it should keep its records.
+        record: Their class.
+        walk: The walk, which takes the page in.
+        answer: The answer.
+
+    Raises:
+        DecodeError: it is not a page of that style, or a record is not an object.
+        PagingError: the server contradicts itself; see `Walk.feed`.
+    """
+    number, stated = walk.number, read_page(style, answer)
+    more = _named(answer, walk.feed, stated)
+    items = records_of(record, stated.items, answer)
+    return Page(items, number, stated.total_elements, stated.total_pages, not more, answer)
 
 
 def read_page(style: PageStyle, answer: Answer) -> Stated:

@@ -151,7 +151,7 @@ class Pager(_Walkable[R]):
         from welkin_async.pagination.iterators import NumberedPages
 
         return NumberedPages(
-            self._fetch, self._style, self._record, self._first, self._prefetch, self._limit, self._out
+            self._fetch, self._style, self._record, Walk(self._first), self._prefetch, self._limit, self._out
         )
 
     @without_frames

@@ -44,6 +44,9 @@ class CdtQuery(SortedQuery, total=False):
     date_end: datetime
 
 
+LIST_CDTS = _COLLECTION.pages("list", NESTED_SPRING, CdtQuery)
+
+
 class BaseCdts(GetMixin[C], DeleteMixin[C]):
     """What records of a CDT can do, whether their fields are typed or not.
 
@@ -62,7 +65,7 @@ class BaseCdts(GetMixin[C], DeleteMixin[C]):
     _update_operation = _ONE.patch("update")
     _delete_operation = _ONE.delete("delete")
     _bulk_update_operation = _COLLECTION.patch("bulk_update", Shape.OBJECT)
-    _listing = _COLLECTION.pages("list", NESTED_SPRING, CdtQuery)
+    _listing = LIST_CDTS
 
     @property
     def _name(self) -> str:

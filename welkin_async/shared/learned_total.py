@@ -98,6 +98,16 @@ class LearnedTotal:
         """Requests per second; None for no bound."""
         return None if self.limit is None else self.limit.value
 
+    def settled(self, report: PaceReport, now: float) -> bool:
+        """Tell whether it would be soon enough to be told a second later.
+
+        Args:
+            report: The latest, as it was taken in.
+            now: Seconds of the store's clock.
+        """
+        searching = self.limit is not None and self.limit.searching
+        return not (report.refused or report.paused or searching or now < self.known)
+
     def take_in(self, report: PaceReport, now: float, tolerated: float = TOLERATED) -> None:
         """Take in what a session was answered.
 
@@ -117,7 +127,7 @@ class LearnedTotal:
         if limit is not None:
             then = attrs.evolve(limit, age=max(0.0, limit.age - _LATE)).value
             if rate >= _USED * (1.0 - self._chance()) * then:
-                limit.age += min(passed, _SLOT)
+                limit.age += min(passed, max(_SLOT, min(report.seconds, _WINDOW)))
         self.accepted += report.accepted
         self.refused += report.refused
         self.best = max(self.best, rate)

@@ -15,8 +15,9 @@ from welkin_async.bulk.keys.protocol import LongListingError
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import InvalidInputError, NotFoundError, RequestError
 from welkin_async.models.cdts import SYSTEM_FIELDS, WRITABLE_SYSTEM_FIELDS, CdtRecord
+from welkin_async.resources._base.list_template import ListTemplate
 from welkin_async.resources._base.mixins import Scope
-from welkin_async.resources.cdts import Cdts
+from welkin_async.resources.cdts import LIST_CDTS, Cdts
 from welkin_async.validation.canonical import Forms, canonical_forms
 from welkin_async.validation.comparison import FieldComparison
 from welkin_async.wire.codec import plain
@@ -31,6 +32,7 @@ _SIZES = (500, 1000)  # of pages: each listing asks for another size, by which i
 _NOT_ASKED_FOR = SYSTEM_FIELDS - WRITABLE_SYSTEM_FIELDS
 _LONG = 2 * _SIZES[1]  # records of a patient beyond which keys are asked for, where that is honoured
 _WALKS = 5  # until two are alike
+_TEMPLATES = 8  # of listings that differ in since when records are listed, kept at once
 _CONFIRM_PAUSES = (0.005, 0.015, 0.03)  # seconds for which other answers may confirm an empty page, before one is asked
 
 
@@ -125,6 +127,7 @@ class CdtKeys:
         self._proving = asyncio.Lock()
         self._record = record
         self._sizes = itertools.cycle(range(*_SIZES))
+        self._templates: dict[float, ListTemplate[CdtRecord]] = {}  # of listings of everything since a moment
 
     def assign(self, key: str | None, fields: dict[str, Any]) -> str:
         """Put a row's key among its fields, unless it has one there, and return it as it is compared.
@@ -254,23 +257,19 @@ class CdtKeys:
             RequestError: a page could not be had.
             LongListingError: it is broken off.
         """
-        query: dict[str, Any] = {"filters": {self.field: [*keys]}} if keys else {}
         before: dict[str, CdtRecord] | None = None
         scope = self._scope
-        exchanges: list[Exchange] = []
         for _ in range(_WALKS):
-            exchanges.clear()
             try:
-                records, total, is_own = await self._walk(
-                    scope.noting(exchanges), patient, since, query, may_be_long=may_be_long
-                )
+                template = self._template(scope, since, keys)
+                records, total, is_own, exchange = await self._walk(template, patient, may_be_long=may_be_long)
             except InvalidInputError:
                 return []  # no path can name it, so that nothing was ever sent for it
             except NotFoundError as error:
                 if not error.error_codes:
                     raise  # a gateway's 404, say, which is not about the patient
-                records, total, is_own = {}, 0, False
-            sure = records or is_own or scope is not self._scope or await self._is_confirmed(exchanges)
+                records, total, is_own, exchange = {}, 0, False, None
+            sure = records or is_own or scope is not self._scope or await self._is_confirmed(exchange)
             if sure and (total == len(records) or (before is not None and before.keys() == records.keys())):
                 return list(records.values())
             before = records if sure else None
@@ -278,11 +277,27 @@ class CdtKeys:
                 scope = self._scope.over_new_connections()
         return None
 
-    async def _is_confirmed(self, exchanges: Sequence[Exchange]) -> bool:
+    def _template(self, scope: Scope, since: float, keys: Sequence[str]) -> ListTemplate[CdtRecord]:
+        """Return what lists patients' records; all that is created since a moment is listed by one and the same."""
+        kept = scope is self._scope and not keys
+        if kept and (known := self._templates.get(since)) is not None:
+            return known
+        query: dict[str, Any] = {"sort": "created_at,asc"}
+        if keys:
+            query["filters"] = {self.field: [*keys]}
+        if since > 0.0:
+            query["date_start"] = from_timestamp(since)
+        template = ListTemplate(scope.within(cdt_name=self._cdt), self._record, LIST_CDTS, "patient_id", query)
+        if kept:
+            if len(self._templates) >= _TEMPLATES:
+                self._templates.clear()
+            self._templates[since] = template
+        return template
+
+    async def _is_confirmed(self, exchange: Exchange | None) -> bool:
         """Tell whether an answer that names nothing is known to be the request's own."""
-        if not exchanges or self._confirm is None:
+        if exchange is None or self._confirm is None:
             return False
-        exchange = exchanges[-1]
         for pause in _CONFIRM_PAUSES:
             if exchange.confirmed or not exchange.pending:
                 break
@@ -293,30 +308,29 @@ class CdtKeys:
         return exchange.confirmed
 
     async def _walk(
-        self, scope: Scope, patient: str, since: float, query: dict[str, Any], *, may_be_long: bool
-    ) -> tuple[dict[str, CdtRecord], int | None, bool]:
+        self, template: ListTemplate[CdtRecord], patient: str, *, may_be_long: bool
+    ) -> tuple[dict[str, CdtRecord], int | None, bool, Exchange | None]:
         """List a patient's records once.
 
         Returns:
-            The records by id, the total that the last page states, and whether it states the size asked for.
+            The records by id, the total that the last page states, whether it states the size asked for, and where the
+            first page came from.
         """
-        size, is_own = next(self._sizes), False
-        records: dict[str, CdtRecord] = {}
-        total = None
-        cdts = self._records(scope, patient)
-        if since > 0.0:
-            query = {**query, "date_start": from_timestamp(since)}
-        pager = cdts.list(sort="created_at,asc", size=size, **query)
-        async for page in pager.pages():
-            total = page.total_elements
-            stated = page.answer.data.get("data") if isinstance(page.answer.data, dict) else None
-            is_own = isinstance(stated, dict) and stated.get("size") == size
-            records.update((record.id, record) for record in page.items)
+        size = next(self._sizes)
+        page, exchange, following = await template.first_page(patient, size)
+        records = {record.id: record for record in page.items}
+        while True:
+            total, data = page.total_elements, page.answer.data
             if may_be_long and total is not None and total > _LONG:
                 if await self._can_filter(patient, records.values()):
                     raise LongListingError(-(-total // size))
                 may_be_long = False
-        return records, total, is_own
+            if page.last or following is None:
+                stated = data.get("data") if isinstance(data, dict) else None
+                is_own = isinstance(stated, dict) and stated.get("size") == size
+                return records, total, is_own, exchange
+            page = await anext(following)
+            records.update((record.id, record) for record in page.items)
 
     async def _can_filter(self, patient: str, records: Iterable[CdtRecord]) -> bool:
         """Tell whether records can be found by their keys; found out with the first long listing that shows keys."""

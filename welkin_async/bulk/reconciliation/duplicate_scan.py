@@ -60,6 +60,7 @@ class Duplicate:
         return f"<Duplicate of {len(self.ids)} records>"
 
 
+@attrs.define(repr=False, eq=False)
 class DuplicateScan:
     """Duplicate scan: looks at every key that was created or ever unknown, after all that may still land has landed.
 
@@ -77,28 +78,17 @@ class DuplicateScan:
         unscanned: Keys that are not looked at yet, or could not be.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        server: Server | None,
-        journal: Journal,
-        since: float,
-        *,
-        at_once: int,
-        remove_doubles: bool,
-        fail: Callable[[WelkinError], None],
-    ) -> None:
-        self._keys = keys
-        self._server = server
-        self._journal = journal
-        self._since = since
-        self._at_once = at_once
-        self._remove_doubles = remove_doubles
-        self._fail = fail
-        self._left = asyncio.Event()
-        self.found: list[Duplicate] = []
-        self.unscanned = 0
-        self._starts_at: float | None = None
+    _keys: Keys
+    _server: Server | None
+    _journal: Journal
+    _since: float
+    _at_once: int = attrs.field(kw_only=True)
+    _remove_doubles: bool = attrs.field(kw_only=True)
+    _fail: Callable[[WelkinError], None] = attrs.field(kw_only=True)
+    _left: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _starts_at: float | None = attrs.field(default=None, init=False)
+    found: list[Duplicate] = attrs.field(factory=list, init=False)
+    unscanned: int = attrs.field(default=0, init=False)
 
     def leave(self) -> None:
         """Leave it out, or break it off: the journal hands what it was to look at on to the next run."""

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import attrs
+
 from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import Server, look
@@ -31,6 +33,7 @@ class ProofState(Enum):
     FAILED = "failed"
 
 
+@attrs.define(repr=False, eq=False)
 class KeyProof:
     """Key proof: looks for the first created record until it is found.
 
@@ -48,24 +51,16 @@ class KeyProof:
         found_after: Seconds after which the record was found, or had still not been when the proof failed; None before.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        since: float,
-        patience: float,
-        server: Server | None = None,
-        ended: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._keys = keys
-        self._since = since
-        self._patience = patience
-        self._server = server
-        self._ended = ended
-        self._task: asyncio.Task[None] | None = None
-        self.state = ProofState.UNPROVED
-        self.begun = False
-        self.found_after: float | None = None
-        self.error: WelkinError | None = None
+    _keys: Keys
+    _since: float
+    _patience: float
+    _server: Server | None = None
+    _ended: Callable[[], None] = lambda: None
+    _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
+    state: ProofState = attrs.field(default=ProofState.UNPROVED, init=False)
+    begun: bool = attrs.field(default=False, init=False)
+    found_after: float | None = attrs.field(default=None, init=False)
+    error: WelkinError | None = attrs.field(default=None, init=False)
 
     @property
     def armed(self) -> bool:

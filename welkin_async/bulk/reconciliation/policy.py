@@ -115,7 +115,7 @@ class LagTracker:
         self.largest = 0.0
         self.there_since = there_since
         self._widened = widened
-        self._open: dict[str, tuple[float, float]] = {}
+        self._open: dict[str, tuple[float, float, float]] = {}
 
     def observe(self, id: str, answered: float, began: float, *, found: bool) -> None:
         """Take note of whether a listing shows a record; one that was never missed proves no lag.
@@ -127,19 +127,31 @@ class LagTracker:
             found: Whether the listing shows it.
         """
         if not found:
-            self._open[id] = answered, began
+            self._open[id] = answered, began, 0.0
         elif id in self._open:
-            self.measure(*self._open.pop(id), began)
+            landed, missed, silent = self._open.pop(id)
+            self.measure(landed, missed, began, silent)
 
-    def measure(self, landed: float, missed: float, found: float) -> None:
-        """Take note of a record that one look-up missed and the next had.
+    def unanswered(self, id: str, until: float) -> None:
+        """Take note that a listing which would show a record was not answered, whatever else was.
+
+        Args:
+            id: The record.
+            until: Monotonic seconds at which the listing failed.
+        """
+        if id in self._open:
+            self._open[id] = *self._open[id][:2], until
+
+    def measure(self, landed: float, missed: float, found: float, silent: float = 0.0) -> None:
+        """Take note of a record that one look-up missed and the next that was answered had.
 
         Args:
             landed: Monotonic seconds at which it was there.
             missed: When the look-up was begun that missed it.
             found: When the one was begun that had it.
+            silent: Until when look-ups of it went unanswered in between.
         """
-        self.widen(missed - landed + found - max(missed, min(self.there_since, found)))
+        self.widen(missed - landed + found - max(missed, min(max(silent, self.there_since), found)))
 
     @property
     def is_open(self) -> bool:
@@ -158,7 +170,7 @@ class LagTracker:
         Args:
             now: Monotonic seconds.
         """
-        return max([self.largest, *(now - since for since, _ in self._open.values())])
+        return max([self.largest, *(now - since for since, *_ in self._open.values())])
 
 
 def choose(found: Sequence[Found]) -> Found | None:

@@ -24,7 +24,7 @@ from welkin_async.bulk.errors import JournalError, ProofError
 from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Found, Keys
 from welkin_async.bulk.reconciliation.key_proof import KeyProof, ProofState
-from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, look
+from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, is_silence, look
 from welkin_async.bulk.reconciliation.policy import LAG_FACTOR, Decision, LagTracker, PendingRow, View, choose, decide
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import DecodeError, OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
@@ -114,11 +114,13 @@ class _Created(NamedTuple):
 class _Listing(NamedTuple):
     """A group's listing: when it was begun, what it has by key (None where it is not complete), and all ids.
 
-    It is whole where it reaches back to before the first start.
+    It is whole where it reaches back to before the first start. That it is answered means that the server was there;
+    where it was silent all the same, this request failed and another was answered after it.
     """
 
     began: float
     answered: bool
+    silent: bool
     by_key: Mapping[str, Sequence[Any]] | None
     ids: frozenset[str]
     whole: bool
@@ -377,8 +379,10 @@ class Reconciler:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._due.wait()
-            if self._lag.is_open and time.monotonic() >= look_at:
-                await self._shown_since({})  # how late it shows is the lag, and not when the next round comes to it
+            control = self._control_record
+            if control is not None and self._lag.is_open and time.monotonic() >= look_at:
+                # How late it shows is the lag, and not when the next round comes to it.
+                self._shown_since(control, await self._list(control.group))
                 pause = min(pause * 1.5, _LONGEST)
                 look_at = time.monotonic() + pause
 
@@ -390,9 +394,12 @@ class Reconciler:
         quiet = self._quiet
         if not self._lag.is_open:
             self._control_record = self._newest
-        listings = dict(zip(rows, await asyncio.gather(*map(self._list, rows)), strict=True))
-        shown = await self._shown_since(listings)
-        quiet = quiet and (shown is not None or self._control_record is None)
+        control = self._control_record  # listed before the others, because how late it is listed counts as lag
+        groups = list(dict.fromkeys([control.group, *rows] if control is not None else rows))
+        listed = dict(zip(groups, await asyncio.gather(*map(self._list, groups)), strict=True))
+        listings = {group: listed[group] for group in rows}
+        shown = None if control is None else self._shown_since(control, listed[control.group])
+        quiet = quiet and (shown is not None or control is None)
         due = [
             group
             for group, listing in listings.items()
@@ -479,16 +486,14 @@ class Reconciler:
                 await self._release(pending, Decision.ADOPT, record, (field,))
                 return
 
-    async def _shown_since(self, listings: Mapping[str, _Listing]) -> float | None:
-        """Return when the control record was sent, where a listing of its group, begun since it was answered, shows it.
+    def _shown_since(self, control: _Created, listing: _Listing) -> float | None:
+        """Return when the control record was sent, where a listing of its group shows it.
 
         It is the newest when the round began, or one before that no listing has shown yet.
         """
-        control = self._control_record
-        if control is None:
-            return None
-        listing = listings.get(control.group) or await self._list(control.group)
         shown = control.id in listing.ids
+        if listing.silent:  # an outage may have ended before it was asked whether there is one
+            self._lag.unanswered(control.id, time.monotonic())
         if not listing.answered or (listing.by_key is None and not shown):
             return None
         self._lag.observe(control.id, control.answered, listing.began, found=shown)
@@ -518,7 +523,7 @@ class Reconciler:
         async with self._slots:
             began = time.monotonic()
             since = self.since if whole else self._window(group)
-            records, answered, _ = await look(self.keys.listing(group, since), self.server)
+            records, answered, error = await look(self.keys.listing(group, since), self.server)
         if not answered:
             self._lag.there_since = time.monotonic()
         by_key = None
@@ -532,7 +537,8 @@ class Reconciler:
             self._whole_at[group] = began
             if len(self._whole_at) > _WHOLE_KEPT:
                 del self._whole_at[next(iter(self._whole_at))]
-        return _Listing(began, answered, by_key, frozenset(record.id for record in records or ()), whole)
+        silent = error is not None and is_silence(error)
+        return _Listing(began, answered, silent, by_key, frozenset(record.id for record in records or ()), whole)
 
     def _wanted(self, group: str, also: PreparedRow | None) -> set[str]:
         """Return the keys by which records of a group are looked for."""

@@ -112,7 +112,7 @@ def carry_out_in_processes(
             raise CommandError("--processes goes with a single file")
         counts = _Counts()
         interrupt.orderly, interrupt.notice = True, _DRAINING
-        jobs = _jobs([_job(job_of, file) for file in files], rejects=rejects)
+        jobs = _jobs([_job(job_of, file) for file in files], shown, rejects=rejects)
         running: ProcessPool | RayImport
         async with contextlib.AsyncExitStack() as held:
             if ray is None:
@@ -167,7 +167,7 @@ def _job(job_of: Callable[[Path], RecordImport], file: Path) -> RecordImport:
     return attrs.evolve(job, settings=attrs.evolve(job.settings, url=url))
 
 
-def _jobs(jobs: Iterable[RecordImport], *, rejects: bool) -> list[RecordImport]:
+def _jobs(jobs: Iterable[RecordImport], command: str, *, rejects: bool) -> list[RecordImport]:
     """Return jobs as several processes do them: without a journal, and no two of them with one file of rows.
 
     Inputs whose names differ in their endings alone have reject files of their whole names.
@@ -175,7 +175,7 @@ def _jobs(jobs: Iterable[RecordImport], *, rejects: bool) -> list[RecordImport]:
     done: list[RecordImport] = []
     taken: set[Path | None] = set()
     for job in jobs:
-        settings = attrs.evolve(job.settings, journal=None)
+        settings = attrs.evolve(job.settings, journal=None, command=command)
         file, path = settings.file, settings.rejects
         if not rejects:
             settings = attrs.evolve(settings, rejects=None, review=None)
@@ -199,13 +199,12 @@ def _check(files: Sequence[Path], flags: RunFlags, option: str) -> None:
         "--restart": flags.restart,
         "--ordered-by": flags.ordered_by is not None,
         "--max-failures": flags.max_failures is not None,
-        "--report": flags.report is not None,
     }
     given = [name for name, value in single.items() if value]
     if given:
         raise CommandError(f"{' and '.join(given)} does not go with {option}")
     if len(files) > 1:
-        flags.check_several()
+        flags.check_several(one_report=True)
     if not all(file.is_file() or object_url(file) is not None for file in files):
         raise CommandError(f"{option} goes with files, not with folders or standard input")
 

@@ -277,8 +277,11 @@ class RunFlags:
         ),
     ] = None
 
-    def check_several(self) -> None:
+    def check_several(self, *, one_report: bool = False) -> None:
         """Check that the options may go with several files.
+
+        Args:
+            one_report: Whether there is one report of all.
 
         Raises:
             CommandError: one of them goes with a single file.
@@ -287,7 +290,7 @@ class RunFlags:
             "--journal": self.journal,
             "--rejects": self.rejects,
             "--results": self.results,
-            "--report": self.report,
+            "--report": None if one_report else self.report,
             "--skip": self.skip or None,
             "--limit": self.limit,
         }

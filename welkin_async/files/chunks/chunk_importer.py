@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,14 @@ from welkin_async.bulk import ChunkReport, import_chunk
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_queue import Answer
 from welkin_async.files.chunks.object_file import local_copy
-from welkin_async.files.chunks.parts import PartsFolder, PartWriter
+from welkin_async.files.chunks.parts import PartsFolder, PartWriter, counting_alone
 from welkin_async.files.chunks.plan import Chunk, open_chunk
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile, open_file
 from welkin_async.files.mapping.row_mapper import RowMapper
+from welkin_async.files.report.chunk_metrics import ChunkMetrics, measured, metrics_of
+from welkin_async.files.report.row_counts import RowCounts
 from welkin_async.files.run.row_feed import RowFeed
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger
@@ -73,6 +75,7 @@ class ChunkImporter:
         ledger: Keeps account of chunks.
         opened: The file.
         mapper: From rows to fields and keys.
+        metrics: What the latest attempt at a chunk has cost; None where no page is asked for.
     """
 
     welkin: Welkin
@@ -80,6 +83,7 @@ class ChunkImporter:
     ledger: ChunkLedger
     opened: OpenedFile
     mapper: RowMapper
+    metrics: ChunkMetrics | None = None
 
     @classmethod
     async def open(cls, welkin: Welkin, given: FileWork, ledger: ChunkLedger) -> ChunkImporter:
@@ -126,26 +130,44 @@ class ChunkImporter:
         opened = OpenedFile(self.opened.input, source)
         feed = RowFeed(job, opened, self.mapper, job.patients(self.welkin), [])
         part: PartWriter | None = None
+        counts: RowCounts | None = None
+        self.metrics = None
         try:
             if self.given.parts is not None:
                 part = await anyio.to_thread.run_sync(PartWriter, self.given.parts, job.settings, opened)
                 options |= {"on_outcome": part.record, "on_settled": partial(part.commit, chunk.id)}
-            async with contextlib.aclosing(feed.rows()) as rows:
-                found: Any = rows
-                return await import_chunk(
-                    self.welkin,
-                    job.cdt,
-                    chunk.id,
-                    found,
-                    run=self.given.run,
-                    ledger=self.ledger,
-                    holder=holder,
-                    **options,
-                )
+            if job.settings.html is not None:
+                counts = RowCounts() if part is None else part.counts
+                options.setdefault("on_outcome", counting_alone(counts, job.settings, opened))
+            with self._measured(counts):
+                async with contextlib.aclosing(feed.rows()) as rows:
+                    found: Any = rows
+                    return await import_chunk(
+                        self.welkin,
+                        job.cdt,
+                        chunk.id,
+                        found,
+                        run=self.given.run,
+                        ledger=self.ledger,
+                        holder=holder,
+                        **options,
+                    )
         finally:
             source.close()
             if part is not None:
                 part.discard()
+
+    @contextlib.contextmanager
+    def _measured(self, counts: RowCounts | None) -> Iterator[None]:
+        """Measure what an attempt at a chunk costs, where its rows are counted."""
+        if counts is None:
+            yield
+            return
+        with measured(self.welkin, counts) as metrics:
+            try:
+                yield
+            finally:
+                self.metrics = metrics_of(metrics, counts)
 
     def _options(self) -> Any:
         job = self.given.job

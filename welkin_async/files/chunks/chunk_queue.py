@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from welkin_async.bulk import ChunkReport, merge
 from welkin_async.files.chunks.plan import Chunk
+from welkin_async.files.report.chunk_metrics import ChunkMetrics
 
 _TRIES = 4  # at a chunk: a worker may die of something else than its rows
 _HOPELESS = frozenset({"AuthenticationError", "ProofError", "FileError", "LedgerError", "ConfigurationError"})
@@ -24,11 +25,13 @@ class Answer(NamedTuple):
         report: The counts; None where the chunk could not be carried out.
         error: Why not, free of data.
         kind: The name of that error's class; empty where the worker died.
+        metrics: What the attempt cost; None where nobody asks for that.
     """
 
     report: ChunkReport | None
     error: str = ""
     kind: str = ""
+    metrics: ChunkMetrics | None = None
 
 
 class Handout(NamedTuple):

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class PartWriter:
         opened: The file.
 
     Attributes:
+        counts: Of the rows that were taken in.
         recorder: Takes rows in.
 
     Raises:
@@ -89,7 +90,8 @@ class PartWriter:
             raise FileError(f"a file of rows cannot be written: {error.strerror}") from None
         here: dict[str, Any] = {name: None if getattr(settings, name) is None else self._own / name for name in _NAMES}
         self._files = _files(attrs.evolve(settings, **here), opened)
-        self.recorder = OutcomeRecorder(RowCounts(), self._files, opened.digest, journal=False)
+        self.counts = RowCounts()
+        self.recorder = OutcomeRecorder(self.counts, self._files, opened.digest, journal=False)
         self._queued = 0
 
     def record(self, outcome: Outcome[Any, Any]) -> None:
@@ -316,6 +318,24 @@ def all_paths(outputs: Iterable[ChunkFiles]) -> dict[str, list[Path]]:
         for name, path in each.files.paths.items():
             paths.setdefault(name, []).append(path)
     return paths
+
+
+def counting_alone(counts: RowCounts, settings: FileSettings, opened: OpenedFile) -> Callable[..., None]:
+    """Return what counts rows as a `PartWriter` does, where no file takes any.
+
+    Args:
+        counts: The counts.
+        settings: Of the file.
+        opened: The file.
+    """
+    nowhere = _files(attrs.evolve(settings, rejects=None, review=None, results=None), opened)
+    recorder = OutcomeRecorder(counts, nowhere, opened.digest, journal=False)
+
+    def record(outcome: Outcome[Any, Any]) -> None:
+        recorder.record(outcome)
+        recorder.flush()
+
+    return record
 
 
 def _files(settings: FileSettings, opened: OpenedFile) -> RejectFiles:

@@ -22,6 +22,7 @@ from welkin_async.bulk import ChunkReport
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_importer import FileWork
 from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue
+from welkin_async.files.chunks.import_page import ImportPage
 from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import ChunkFiles, all_paths
 from welkin_async.files.chunks.plan import divide, run_identity
@@ -107,6 +108,7 @@ class ProcessPool:
         self._stop = asyncio.Event() if stop is None else stop
         self._on_progress = on_progress
         self._queue = ChunkQueue()
+        self._page = ImportPage([job])
         self._files: ChunkFiles | None = None
         self.planned_rows: int | None = None
         self.pids: set[int] = set()
@@ -133,9 +135,19 @@ class ProcessPool:
             FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written.
             WelkinError: the store cannot be used, or the final scan not be made.
         """
-        with contextlib.ExitStack() as held:
-            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
-            return await self._import(attrs.evolve(self._job, settings=settings))
+        report: ChunkReport | None = None
+        error: str | None = None
+        try:
+            with contextlib.ExitStack() as held:
+                settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
+                held.enter_context(self._page.counting(self._welkin))
+                report = await self._import(attrs.evolve(self._job, settings=settings))
+                return report
+        except WelkinError as failed:
+            error = str(failed)
+            raise
+        finally:
+            self._page.write(report or self.report, stopped=self._stop.is_set(), error=error)
 
     async def _import(self, job: RecordImport) -> ChunkReport:
         """Import a file of this machine; see `run`."""
@@ -144,6 +156,7 @@ class ProcessPool:
         cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
         made = await anyio.to_thread.run_sync(cut, opened.input, job.settings)
         self.planned_rows = made.rows
+        self._page.digests.append(made.digest)
         identity = run_identity(made, job, self._welkin)
         shared = coordination(self._shared, self._lease)
         self._files = chunk_files = ChunkFiles(job, opened)
@@ -153,6 +166,7 @@ class ProcessPool:
             await shared.ledger.open_run(run, identity)
             await chunk_files.begin(run, shared.ledger)
             self._queue.add(0, made.chunks)
+            self._page.start()
             given = Work(
                 settings=attrs.evolve(
                     self._welkin.settings, shared=self._shared, on_attempt=None, instrumentation=None
@@ -203,7 +217,9 @@ class ProcessPool:
                     self.pids.add(worker.pid)
                     self.restarts += 1
                     answer = Answer(None, "a worker process died")
-                if self._queue.settle(handout, answer) and self._on_progress is not None:
+                done = self._queue.settle(handout, answer)
+                self._page.take(answer, done=done)
+                if done and self._on_progress is not None:
                     self._on_progress(self.report)
             await worker.end()
         finally:

@@ -80,6 +80,7 @@ async def _work(connection: Connection, given: Work) -> None:
                 return await importer.carry_out(order.chunk, order.holder)
 
             while (order := await anyio.to_thread.run_sync(connection.recv)) is not None:
-                connection.send(await answered(carry_out(order)))
+                answer = await answered(carry_out(order))
+                connection.send(answer._replace(metrics=None if importer is None else importer.metrics))
     finally:
         await shared.aclose()

@@ -43,6 +43,7 @@ class FileReport:
         kind: The kind of job.
         title: What was done, and to what.
         file: The name of the file.
+        several: What it is called where there are several; empty for one.
         cdt: The CDT, None where there is none.
         file_sha256: SHA-256 of the input; empty for an export.
         rows: Rows that have their outcome; records for an export.
@@ -103,6 +104,7 @@ class FileReport:
     title: str
     file: str
     cdt: str | None
+    several: str = ""
     file_sha256: str = ""
     rows: int = 0
     done: int = 0
@@ -290,7 +292,8 @@ class FileReport:
                 (reason, whole(count), "") for reason, count in list(self.reasons.items())[:_MOST_REASONS]
             ],
         }
-        return page(self.title, f"File {self.file_sha256[:16]}", tables, series.finished(), request)
+        about = f"File {self.file_sha256[:16]}" if self.file_sha256 else self.several
+        return page(self.title, about, tables, series.finished(), request)
 
     def _begun(self) -> str:
         """Return the line below the title."""

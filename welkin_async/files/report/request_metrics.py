@@ -79,6 +79,17 @@ class RequestMetrics:
             elif verdict == Verdict.UNKNOWN.value:
                 self.samples.now().unanswered += 1
 
+    def merge(self, other: RequestMetrics) -> None:
+        """Add the counts of others of the same kind; their samples are placed by who knows when they were.
+
+        Args:
+            other: Left as it is.
+        """
+        for name in ("requests", "operations", "throttled", "too_many", "tokens", "sent", "received"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.causes.update(other.causes)
+        self.others.update(other.others)
+
     @contextlib.contextmanager
     def counting(self, transport: Transport) -> Iterator[None]:
         """Count the requests that are sent from within the context, and from the tasks that are begun in it.

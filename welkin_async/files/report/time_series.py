@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -155,6 +155,20 @@ class TimeSeries:
             self._count_rows()
             self._list += (Sample() for _ in range(len(self._list), number + 1))
         return self._list[number]
+
+    def place(self, start: float, samples: Iterable[tuple[float, Sample]], *, rows: bool = True) -> None:
+        """Add samples of another series where they were.
+
+        Args:
+            start: When the first of them begins, in seconds from this series' start.
+            samples: Each with the seconds it lasted, one after another; left as they are.
+            rows: Whether their rows count.
+        """
+        self.now()
+        for seconds, sample in samples:
+            middle, start = start + seconds / 2.0, start + seconds
+            number = min(max(0, int(middle / self.width)), len(self._list) - 1)  # clocks differ: none is yet to come
+            self._list[number].merge(sample if rows else attrs.evolve(sample, rows=0))
 
     def _count_rows(self) -> None:
         """Put the rows that are done since the last sample was begun into it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import aiohttp
 
@@ -12,6 +12,7 @@ from welkin_async.http.engines.direct_response import ResponseParser
 from welkin_async.http.retry import MalformedAnswerError
 
 _PIECE = 1 << 18  # bytes of a large body written at a time
+_READ = 1 << 16  # bytes read at a time
 
 Failure = aiohttp.ClientError | TimeoutError
 """Why an exchange brought no answer."""
@@ -162,16 +163,16 @@ class DirectConnection(asyncio.BaseProtocol):
 
 
 class BufferedConnection(DirectConnection, asyncio.BufferedProtocol):
-    """Reads into a buffer that is there, where the loop would make one of 256 KiB for every read.
+    """Reads into a buffer of its own, where the loop would make one of 256 KiB for every read."""
 
-    Args:
-        buffer: Is read into, by every connection of a loop: what was read is taken out at once.
-        more: What a connection takes.
-    """
-
-    def __init__(self, buffer: memoryview, *more: Any) -> None:
-        super().__init__(*more)
-        self._buffer = buffer
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_begun: Callable[[DirectConnection], None],
+        on_lost: Callable[[DirectConnection], None],
+    ) -> None:
+        super().__init__(loop, on_begun, on_lost)
+        self._buffer = memoryview(bytearray(_READ))  # nobody else's: no loop can put another's answer into it
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to; called by the loop."""

@@ -17,7 +17,6 @@ from welkin_async.http.engines.direct_connection import BufferedConnection, Dire
 from welkin_async.http.engines.engine import DNS_CACHE, KEEP_ALIVE
 from welkin_async.wire.exchange import Exchange
 
-_READ = 1 << 18  # bytes read at a time
 _NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside one that does not answer
 
 
@@ -35,7 +34,7 @@ class ConnectionPool:
         self._context = None if origin.scheme == "http" else context or ssl.create_default_context()
         # uvloop alone makes no buffer of its own for each read, and it does for TLS.
         buffered = self._context is not None or isinstance(self._loop, asyncio.BaseEventLoop)
-        self._buffer = memoryview(bytearray(_READ)) if buffered else None
+        self._connection = BufferedConnection if buffered else DirectConnection
         self._open: set[DirectConnection] = set()
         self._idle: dict[DirectConnection, None] = {}  # the longest idle first
         self._expiry: asyncio.TimerHandle | None = None
@@ -82,11 +81,7 @@ class ConnectionPool:
             aiohttp.ConnectionTimeoutError: it was not made in time.
             aiohttp.ClientConnectionError: the pool is closed.
         """
-        connection = (
-            DirectConnection(self._loop, on_begun, self._lost)
-            if self._buffer is None
-            else BufferedConnection(self._buffer, self._loop, on_begun, self._lost)
-        )
+        connection = self._connection(self._loop, on_begun, self._lost)
         try:
             async with asyncio.timeout(seconds):
                 connected = await aiohappyeyeballs.start_connection(  # uvloop's own connecting knows no Happy Eyeballs

@@ -120,6 +120,7 @@ class RateController:
         self._window, self._share = _Window(-math.inf, 0), 0.0
         self._shares: deque[float] = deque(maxlen=_RECENT)
         self._in_a_row = 0  # refusals, less those accepted between them
+        self._row_began = 0
         self._gate = self._paused_at = -math.inf
         self._halted = self._outage = False  # from a pause until a probe is accepted; not for a quota, but an outage
         self._probe = self._probes = 0
@@ -208,7 +209,8 @@ class RateController:
         if ticket > self._cut_serial:
             if self._halted:
                 self._resume(now)
-            self._in_a_row = max(0, self._in_a_row - 1)
+            if ticket > self._row_began:
+                self._in_a_row = max(0, self._in_a_row - 1)
             self._window.accepted += 1
             self._judge(now)
 
@@ -240,7 +242,11 @@ class RateController:
         self.throttled += not overloaded
         self._window.refused += 1
         self._window.overloaded += overloaded
+        if not self._in_a_row:
+            self._row_began = ticket
         self._in_a_row += 1
+        if self._starting:
+            self._slots = max(min(self._slots, float(_FIRST_SLOTS)), min(self._slots, float(self.in_flight)) - 1.0)
         if self._in_a_row < self._storm():
             self._judge(now)
         elif overloaded and now - self._accepted_at < 3.0 * self._measured.latency:
@@ -287,6 +293,8 @@ class RateController:
 
     def _judge(self, now: float) -> None:
         """Close the window if it is full, or has more refused than a full one may have."""
+        if self._starting and self._in_a_row > _STORM / 4:
+            return  # this may become a storm
         window, seconds = self._window, now - self._window.since
         answers = window.accepted + window.refused
         if answers < _ANSWERS or seconds < _SECONDS:

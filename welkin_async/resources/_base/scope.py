@@ -133,27 +133,6 @@ class _RoutedSender:
         return await self.sender.send(request)
 
 
-@attrs.frozen
-class _NotingSender:
-    """Sends each request and keeps the exchange of its answer."""
-
-    sender: Sender
-    exchanges: list[Exchange]
-
-    @property
-    def stats(self) -> SessionStats:
-        return self.sender.stats
-
-    def row_hook(self, line: RequestLine) -> Callable[[str], None] | None:
-        return self.sender.row_hook(line)
-
-    async def send(self, request: Request) -> Answer:
-        answer = await self.sender.send(request)
-        if request.exchange is not None:
-            self.exchanges.append(request.exchange)
-        return answer
-
-
 @attrs.define(eq=False)  # not frozen, though nothing is changed: one is made for each patient, at thrice the cost
 class Scope:
     """A place in the API: where to send, with which options, and the path parameters known so far.
@@ -230,14 +209,6 @@ class Scope:
             exchange: One whose answer a later one on its connection is to confirm.
         """
         return attrs.evolve(self, sender=lambda: _RoutedSender(self.sender(), via=exchange))
-
-    def noting(self, exchanges: list[Exchange]) -> Scope:
-        """Return the same scope for calls whose exchanges are to be known.
-
-        Args:
-            exchanges: That of each answer is added.
-        """
-        return attrs.evolve(self, sender=lambda: _NotingSender(self.sender(), exchanges))
 
     def request(
         self,

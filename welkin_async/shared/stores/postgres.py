@@ -46,6 +46,10 @@ class PostgresStore:
     def __init__(self, url: str) -> None:
         if not find_spec("psycopg"):
             raise ConfigurationError("postgresql:// needs the `postgres` extra: pip install 'welkin-async[postgres]'")
+        # Not at the first statement: that would hold up the event loop, and so all requests, for a quarter of a second.
+        from psycopg import AsyncConnection
+
+        self._connect = AsyncConnection.connect
         self._url = url
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._turn = asyncio.Lock()
@@ -97,7 +101,7 @@ class PostgresStore:
             try:
                 async with asyncio.timeout(_PATIENCE):
                     if self._connection is None:
-                        self._connection = await psycopg.AsyncConnection.connect(
+                        self._connection = await self._connect(
                             self._url, autocommit=True, connect_timeout=int(_PATIENCE), application_name="welkin_async"
                         )
                         await self._connection.execute("SET synchronous_commit = on")

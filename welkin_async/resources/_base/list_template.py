@@ -1,0 +1,115 @@
+"""List template: one list of many parents, such as the records of each patient, with all that they share put together.
+
+A run that lists every patient once asks mostly for single pages. What is the same in all of these requests is made
+once; a page that is the only one goes straight from the answer to its records, and where others follow they are walked
+as any list is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from welkin_async.pagination.iterators import NumberedPages, next_page
+from welkin_async.pagination.page import Page
+from welkin_async.pagination.styles import Walk
+from welkin_async.resources._base.arguments import split_query
+from welkin_async.resources._base.paths import Listing
+from welkin_async.resources._base.scope import Key, Scope
+from welkin_async.wire.exchange import Exchange
+from welkin_async.wire.records import Record
+from welkin_async.wire.request import Answer, Request, encode_query, encode_segment
+from welkin_async.wire.tracebacks import drop_frames
+
+R = TypeVar("R", bound=Record)
+
+
+class FirstPage(NamedTuple, Generic[R]):
+    """The first page of a list.
+
+    Attributes:
+        page: The page.
+        exchange: Where it came from; None where the engine does not say.
+        following: The pages after it; None where it is the last.
+    """
+
+    page: Page[R]
+    exchange: Exchange | None
+    following: NumberedPages[R] | None
+
+
+class ListTemplate(Generic[R]):
+    """List template: lists the records of one parent after another.
+
+    Args:
+        scope: Where the parents are, their own parameter left open.
+        record: The class of the records.
+        listing: The operation.
+        parameter: The path parameter that names the parent.
+        query: The typed query by Python name, options among it; without page and size.
+
+    Raises:
+        InvalidInputError: the query cannot be sent, or a path parameter is missing.
+    """
+
+    def __init__(
+        self, scope: Scope, record: type[R], listing: Listing, parameter: str, query: Mapping[str, Any]
+    ) -> None:
+        wire, options = split_query(query, listing.query)
+        operation = listing.operation
+        # Braces are in no encoded parameter, so that they mark the parent's place.
+        self._before, _, self._after = operation.path({**scope.params, parameter: "{}"}).partition("{}")
+        self._model = scope.request(operation, query=wire, options=options, **{parameter: "parent"})
+        self._query = wire
+        self._text = encode_query(wire)
+        self._scope = scope
+        self._record = record
+        self._style = listing.style
+        self._parameter = parameter
+
+    async def first_page(self, parent: Key, size: int) -> FirstPage[R]:
+        """Fetch the first page of a parent's list.
+
+        Args:
+            parent: The parent's id.
+            size: Records per page.
+
+        Raises:
+            InvalidInputError: no path can name the parent.
+            RequestError: the page could not be had.
+            PagingError: the server contradicts itself; see `pagination.styles`.
+        """
+        try:
+            segment = encode_segment(parent, self._parameter)
+            request = self._request(segment, size, 0)
+            answer = await self._scope.sender().send(request)
+            walk = Walk()
+            page = next_page(self._style, self._record, walk, answer)
+            following = None if page.last else self._following(segment, size, walk)
+        except BaseException as error:
+            drop_frames(error)
+            raise
+        return FirstPage(page, request.exchange, following)
+
+    def _following(self, segment: str, size: int, walk: Walk) -> NumberedPages[R]:
+        """Return the pages that a walk has not come to yet."""
+
+        async def fetch(number: int, _: int | None) -> Answer:
+            return await self._scope.sender().send(self._request(segment, size, number))
+
+        return NumberedPages(fetch, self._style, self._record, walk, 1, None, set())
+
+    def _request(self, segment: str, size: int, number: int) -> Request:
+        """Put together the request for a page."""
+        model, text = self._model, f"size={size}&page={number}"
+        return Request(
+            model.operation,
+            self._scope.url(f"{self._before}{segment}{self._after}", f"{self._text}&{text}" if self._text else text),
+            None,
+            model.timeout,
+            model.max_attempts,
+            model.max_wait,
+            {**model.asked, self._parameter: segment},
+            query={**self._query, "size": size, "page": number},
+            sure=model.sure,
+        )
