@@ -565,7 +565,7 @@ async def test_an_answer_has_begun_with_its_whole_head(reads: list[bytes], begun
 
 @TLS
 @on_both_loops
-async def test_connections_read_into_one_buffer_where_the_loop_would_make_one_each_time(tls: bool) -> None:
+async def test_a_connection_reads_into_its_buffer_where_the_loop_would_make_one_each_time(tls: bool) -> None:
     """Answers that come at the same time, larger than a read, do not mix in it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -574,6 +574,7 @@ async def test_connections_read_into_one_buffer_where_the_loop_would_make_one_ea
         for start in range(0, len(body), 100_000):
             writer.write(body[start : start + 100_000])
             await asyncio.sleep(0)
+        await reader.read()
 
     server, client = contexts(tls)
     async with serving(serve, server) as base_url, engine_on(base_url, ssl=client) as engine:
