@@ -37,7 +37,7 @@ from welkin_async.http.rate_limit.measurement import Measurement
 from welkin_async.http.rate_limit.retry_after import usable_wait
 from welkin_async.http.rate_limit.snapshot import RateSnapshot
 
-_TOLERATED = 0.03  # share refused above chance that is borne: what growing past a limit now and then costs
+_TOLERATED = 0.02  # share refused above chance that is borne: what growing past a limit now and then costs
 _CHANCE = 0.12  # a window with a larger share refused is trouble, and says nothing about chance
 _RECENT = 8  # windows, or seconds, that are recent: enough to hold one without excess between two cuts
 _SECONDS, _ANSWERS = 1.0, 50  # a window is at least that: limits are counted by the second, and 50 answers make a share
@@ -46,7 +46,7 @@ _FIRST_SLOTS = 10  # in flight at the start, as in TCP: enough to measure, too f
 _RAMP = 0.125  # seconds until twice as many, at least: quick, yet a second's limit is met with few of them in flight
 _STORM = 20  # refusals in a row, those accepted between them taken off, that are no chance: everybody pauses
 _PROBES = 0.5, 2.0, 15.0  # seconds between probes: at first, at most in the first minute of a pause, and after it
-_JITTER = 0.1  # of a pause: clients that were refused together do not come back together
+_JITTER = 0.05  # of a pause: clients that were refused together do not come back together
 _CATCH_UP = 0.05  # seconds of lateness a pace makes good, so that late timers do not lower it
 
 
@@ -122,6 +122,7 @@ class RateController:
         self._in_a_row = 0  # refusals, less those accepted between them
         self._row_began = 0
         self._gate = self._paused_at = -math.inf
+        self._asked = 0.0
         self._halted = self._outage = False  # from a pause until a probe is accepted; not for a quota, but an outage
         self._probe = self._probes = 0
         self._storm_rate = 0.0  # accepted per second before the pause
@@ -226,8 +227,8 @@ class RateController:
         self._refused += 1
         asked = usable_wait(retry_after)
         if ticket <= self._cut_serial:
-            if now < self._gate and asked is not None:
-                self._gate = max(self._gate, now + asked)
+            if now < self._gate and asked is not None and asked > self._asked:
+                self._asked, self._gate = asked, max(self._gate, now + asked)
             return
         if self._halted:
             self._probes += 1
@@ -353,6 +354,7 @@ class RateController:
 
     def _pause(self, now: float, asked: float | None) -> None:
         """Have everybody pause, then one request probe."""
+        self._asked = asked or 0.0
         pause = asked
         if pause is None:
             first, most, later = _PROBES
