@@ -43,3 +43,16 @@ class Growth:
         if self.searching:
             return self.start * math.exp2(min(steps, 32.0))
         return self.start / BELOW * _PLATEAU * (1.0 + (steps * (1.0 + _DIP) - _DIP) ** _POWER)
+
+
+@attrs.frozen
+class Cuts:
+    """How things stood before a series of cuts without a good window between them, and after the first of them."""
+
+    share: float
+    pace: Growth | None
+    slots: float
+    starting: bool
+    overload: Growth | None
+    first_rate: float
+    first_slots: float
