@@ -334,7 +334,8 @@ async def test_any_engine_has_the_files_of_one_process(connect: Any, tmp_path: P
         prepared = await asyncio.to_thread(files.prepare_import, welkin, file, rows=40, **given)
         await shared.ledger.open_run(prepared.run, prepared.identity)
         async with files.ImportFiles(prepared, shared.ledger) as outputs:
-            parts, told = outputs.work.parts, {"digest": outputs.work.digest, "run": outputs.work.run}
+            parts = outputs.work.parts
+            told: dict[str, Any] = {"digest": outputs.work.digest, "run": outputs.work.run}
             assert parts is not None
             # What a worker is told as text.
             work = files.file_work(file, **told, parts=files.PartsFolder(path=parts.path, mark=parts.mark), **given)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from welkin_async.http.share_pacer import remaining
 from welkin_async.http.sharing import REPORT_INTERVAL, PaceReport, PaceShare
 from welkin_async.shared import LeaseLostError, LedgerError, chunk_state, token_lease
-from welkin_async.shared.allotment import LASTS, SELDOM, allot
+from welkin_async.shared.allotment import AT_ONCE, LASTS, SELDOM, allot
 from welkin_async.shared.lease import Lease, Moment
 
 State = dict[str, Any]
@@ -251,10 +251,29 @@ def test_a_session_that_has_been_alone_for_a_while_reports_seldom_and_one_that_i
     state, other = allot(state, report("b", waiting=500), 5.1)
     assert (other.rate, other.every) == (0.0, REPORT_INTERVAL)  # the first one has all, and does not know yet
     state, share = allot(state, report("a", waiting=500), 5.3)
+    assert (share.rate, share.every) == (100.0, AT_ONCE)  # the other one waits for it
+    state, share = allot(state, report("a", sent=2, seconds=0.02, waiting=500), 5.32)
     assert (share.rate, share.every) == (100.0, REPORT_INTERVAL)
-    state, _ = allot(state, report("a", waiting=500), 5.5)
-    state, other = allot(state, report("b", waiting=500), 5.51)
-    assert other.rate == 100.0
+    state, other = allot(state, report("b", waiting=500), 5.33)
+    assert (other.rate, other.every) == (100.0, REPORT_INTERVAL)
+
+
+def test_a_report_after_next_to_no_time_says_nothing_about_demand() -> None:
+    state, _ = allot(None, report("a", sent=12, waiting=0), 0.0)
+    state, _ = allot(state, report("b", sent=12, waiting=0), 0.1)
+    for number in range(1, 4):
+        state, share = allot(state, report("a", sent=12, waiting=0), 0.2 * number)
+        state, _ = allot(state, report("b", sent=12, waiting=0), 0.2 * number + 0.1)
+    state, again = allot(state, report("a", sent=0, seconds=0.02, waiting=0), 0.62 + 0.1)
+    assert again.rate == pytest.approx(share.rate, rel=0.01)
+    assert again.every == REPORT_INTERVAL
+
+
+def test_a_share_that_nobody_lacks_is_given_up_without_haste() -> None:
+    state, _ = allot(None, report("a", sent=30, waiting=0), 0.0)
+    state, _ = allot(state, report("b", sent=1, waiting=0), 0.1)
+    _, share = allot(state, report("a", sent=1, waiting=0), 0.2)
+    assert share.every == REPORT_INTERVAL
 
 
 def test_a_session_that_was_alone_keeps_its_share_for_as_long_as_it_was_told() -> None:

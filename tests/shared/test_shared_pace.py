@@ -139,6 +139,8 @@ def test_a_session_reports_as_often_as_it_is_asked_to() -> None:
     assert 49 <= len(often.reports) <= 53
     seldom = reported(PaceShare(None, 2.0, every=1.0), rate=None)
     assert 10 <= len(seldom.reports) <= 13
+    at_once = reported(PaceShare(None, 1.0, every=0.02), rate=None)
+    assert 400 <= len(at_once.reports) <= 520
     assert sum(each.sent for each in seldom.reports) == sum(each.sent for each in often.reports) >= 400
     assert max(each.seconds for each in seldom.reports) == pytest.approx(1.0, abs=0.11)
 

@@ -94,10 +94,12 @@ class SharePacer:
                 last, sent = began, self._limiter.sent
             if began - last > _IDLE:
                 break
+            pause = REPORT_INTERVAL
             if began >= due or self._presses(began):
                 await self._report()
-                due = began + self._share.every - REPORT_INTERVAL / 2.0  # whichever look is next to it
-            await asyncio.sleep(max(0.0, began + REPORT_INTERVAL - self._clock()))
+                pause = min(pause, self._share.every)
+                due = began + self._share.every - pause / 2.0  # whichever look is next to it
+            await asyncio.sleep(max(0.0, began + pause - self._clock()))
         self._limiter.limit(0.0, self._clock())  # the next request asks again
         await self._report(leaving=True)
         self._task = None

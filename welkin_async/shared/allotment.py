@@ -5,7 +5,8 @@ any moment never add up to more than the total. Shares go by demand: what one do
 parts. A share that shrinks counts in full until its holder reports again, because until then it may not know.
 
 A session that has been alone for a while is asked to report less often, and its share is its own for as much longer.
-One that comes gets what is left of the total until then, and its part of all once the first one has reported twice.
+One that comes gets what is left of the total until then, and its part of all once the first one has reported twice: the
+second time at once, as does every session whose share shrinks while others lack something.
 
 The total is what the sessions were told (``rate``). Where they were told none, or too much, it is learned from the
 answers of all; see `learned_total`.
@@ -21,6 +22,8 @@ from welkin_async.shared.learned_total import TOLERATED, LearnedTotal
 
 LASTS = 1.0  # seconds for which a share is its holder's own, five reports; longer by their interval where it is SELDOM
 SELDOM = 1.0  # seconds between two reports of a session that is alone
+AT_ONCE = 0.02  # seconds until a report for which others wait
+_LESS = 0.9  # of the share before: one that is less is waited for
 _ALONE = 2.0  # seconds without another session until one counts as alone: those that start together meet before
 _TOLERATED_OF_TOLD = 0.1  # share refused that is borne where the total was told: a few meet the seconds' edges
 _ROOM = 1.25  # of what was sent: what a session may want next
@@ -49,6 +52,8 @@ def allot(state: State | None, report: PaceReport, now: float) -> tuple[State, P
     if report.leaving:
         return state, PaceShare(0.0 if total is not None else None, LASTS)
     wanted = max(_LEAST, _ROOM * report.sent / max(report.seconds, _SOON) + report.waiting / _SOON)
+    if own is not None and report.seconds < REPORT_INTERVAL / 2.0:
+        wanted = max(wanted, own["wanted"])  # so little time says nothing about demand
     kept: State = {"wanted": wanted, "until": now + LASTS, "rate": report.rate, "before": 0.0, "share": 0.0}
     if not members:
         kept["alone"] = now if own is None else min(now, own.get("alone", now))
@@ -65,6 +70,9 @@ def allot(state: State | None, report: PaceReport, now: float) -> tuple[State, P
         kept["until"] = max(kept["until"], own["until"])  # what it was told before it may not know to be over
     members[report.member] = kept
     every = SELDOM if seldom else REPORT_INTERVAL
+    lacking = any(each["share"] < each["wanted"] for each in members.values() if each is not kept)
+    if own is not None and lacking and kept["share"] < _LESS * own["share"]:
+        every = AT_ONCE  # what it gives up is the others' as soon as it has said that it knows
     return state, PaceShare(None if total is None else kept["share"], kept["until"] - now, every)
 
 
