@@ -12,7 +12,9 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -22,6 +24,12 @@ from welkin_async.shared import coordination
 
 CDT = "medication"
 READ: files.ProcessImportOptions = {"settle": 1.0}  # the same for whoever divides the file and whoever reads it
+
+
+def outputs_of(path: str) -> files.ChunkFileOptions:
+    """Return where rows go that are not done: in a folder that all workers reach, as they wait there to be joined."""
+    return {"rejects": f"{path}.rejects.csv", "review": f"{path}.review.csv"}
+
 
 app = Celery("imports", broker=os.environ["CELERY_BROKER"], backend=os.environ["CELERY_BROKER"])
 app.conf.update(
@@ -60,10 +68,13 @@ def session_of(pid: int) -> Session:
 
 
 @app.task(name="carry_out", autoretry_for=(Exception,), retry_backoff=True, max_retries=5)
-def carry_out(path: str, digest: str, run: str, chunk: str, ranges: list[list[int]]) -> int:
+def carry_out(path: str, digest: str, run: str, parts: list[str], chunk: str, ranges: list[list[int]]) -> int:
     """Import a chunk; the message holds where its rows are, and nothing of them."""
     session = session_of(os.getpid())
-    work = files.file_work(path, cdt=CDT, patient="patient", digest=digest, run=run, **READ)
+    folder = files.PartsFolder(path=Path(parts[0]), mark=parts[1])
+    work = files.file_work(
+        path, cdt=CDT, patient="patient", digest=digest, run=run, parts=folder, **READ, **outputs_of(path)
+    )
     found = files.Chunk(chunk, tuple((first, behind) for first, behind in ranges))
     report = session.run(session.carry_out(work, found))
     if not report.finished:
@@ -71,37 +82,29 @@ def carry_out(path: str, digest: str, run: str, chunk: str, ranges: list[list[in
     return report.rows
 
 
-async def opened(path: str) -> files.PreparedImport:
-    """Divide the file into chunks, and open a run for them."""
+def hand_out(path: str, work: files.FileWork, chunks: Sequence[files.Chunk]) -> None:
+    """Have all chunks imported."""
+    assert work.parts is not None
+    parts = [str(work.parts.path), work.parts.mark]
+    results = [carry_out.delay(path, work.digest, work.run, parts, chunk.id, chunk.ranges) for chunk in chunks]
+    for result in results:
+        print(f"{result.get()} rows")
+
+
+async def main(path: str) -> None:
     shared = coordination(os.environ["WELKIN_SHARED"])
     await shared.init()
     async with Welkin() as welkin:
-        prepared = await asyncio.to_thread(
-            files.prepare_import, welkin, path, cdt=CDT, patient="patient", rows=500, **READ
-        )
-    await shared.ledger.open_run(prepared.run, prepared.identity)
+        prepare = partial(files.prepare_import, welkin, path, cdt=CDT, patient="patient", rows=500)
+        prepared = await asyncio.to_thread(prepare, **READ, **outputs_of(path))
+        await shared.ledger.open_run(prepared.run, prepared.identity)
+        async with files.ImportFiles(prepared, shared.ledger) as outputs:
+            await asyncio.to_thread(hand_out, path, outputs.work, prepared.chunks)
+            report = await outputs.finish(welkin)  # looks once more at every patient
     await shared.aclose()
-    return prepared
-
-
-async def finished(run: str) -> bulk.ChunkReport:
-    """Look once more at every patient."""
-    shared = coordination(os.environ["WELKIN_SHARED"])
-    async with Welkin() as welkin:
-        report = await bulk.finish_import(welkin, CDT, run, shared.ledger)
-    await shared.aclose()
-    return report
-
-
-def main(path: str) -> None:
-    prepared = asyncio.run(opened(path))
-    work = prepared.work
-    results = [carry_out.delay(path, work.digest, work.run, chunk.id, chunk.ranges) for chunk in prepared.chunks]
-    for result in results:
-        print(f"{result.get()} rows")
-    report = asyncio.run(finished(prepared.run))
-    print(f"{report.created} created, complete: {report.complete}")
+    refused = report.rejected + report.failed
+    print(f"{report.created} created, {refused} refused, complete: {report.complete}")
 
 
 if __name__ == "__main__":
-    main(os.path.abspath(sys.argv[1]))
+    asyncio.run(main(os.path.abspath(sys.argv[1])))

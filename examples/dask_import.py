@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from dask.distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
@@ -44,40 +46,35 @@ async def carry_out(chunk: files.Chunk) -> bulk.ChunkReport:
     return report
 
 
-async def opened(path: str) -> files.PreparedImport:
-    """Divide the file into chunks, and open a run for them."""
-    shared = coordination(os.environ["WELKIN_SHARED"])
-    await shared.init()
-    async with Welkin() as welkin:
-        prepared = await asyncio.to_thread(
-            files.prepare_import, welkin, os.path.abspath(path), cdt=CDT, patient="patient", rows=500, settle=1.0
-        )
-    await shared.ledger.open_run(prepared.run, prepared.identity)
-    await shared.aclose()
-    return prepared
-
-
-async def finished(run: str) -> bulk.ChunkReport:
-    """Look once more at every patient."""
-    shared = coordination(os.environ["WELKIN_SHARED"])
-    async with Welkin() as welkin:
-        report = await bulk.finish_import(welkin, CDT, run, shared.ledger)
-    await shared.aclose()
-    return report
-
-
-def main() -> None:
-    prepared = asyncio.run(opened(sys.argv[1]))
+def hand_out(work: files.FileWork, chunks: Sequence[files.Chunk]) -> None:
+    """Have all chunks imported."""
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(Importing(prepared.work))
-        for future in as_completed(client.map(carry_out, prepared.chunks, retries=3)):
+        client.register_plugin(Importing(work))
+        for future in as_completed(client.map(carry_out, chunks, retries=3)):
             print(f"{future.result().rows} rows")
-    report = asyncio.run(finished(prepared.run))
-    print(f"{report.created} created, complete: {report.complete}")
+
+
+async def main(path: str) -> None:
+    shared = coordination(os.environ["WELKIN_SHARED"])
+    await shared.init()
+    async with Welkin() as welkin:
+        prepared = await asyncio.to_thread(
+            partial(files.prepare_import, welkin, path, cdt=CDT, patient="patient", rows=500, settle=1.0),
+            # In a folder that all workers reach: rows wait there until they are joined.
+            rejects=f"{path}.rejects.csv",
+            review=f"{path}.review.csv",
+        )
+        await shared.ledger.open_run(prepared.run, prepared.identity)
+        async with files.ImportFiles(prepared, shared.ledger) as outputs:
+            await asyncio.to_thread(hand_out, outputs.work, prepared.chunks)
+            report = await outputs.finish(welkin)  # looks once more at every patient
+    await shared.aclose()
+    refused = report.rejected + report.failed
+    print(f"{report.created} created, {refused} refused, complete: {report.complete}")
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main(os.path.abspath(sys.argv[1])))

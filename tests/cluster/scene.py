@@ -302,6 +302,8 @@ async def play(scene: Scene) -> dict[str, Any]:
                 before = await import_by_command(variables, nodes, first)
                 before["creates"] = (await server.stats())["operations"]["cdts.create"]
                 before["tokens"] = (await server.stats())["operations"]["auth.create_token"]
+            answered: list[tuple[float, int]] = []
+            counting = asyncio.create_task(_count(server, answered))
             trouble = Trouble(scene, server, nodes, store)
             making = asyncio.create_task(trouble.make())
             began = time.monotonic()
@@ -309,6 +311,7 @@ async def play(scene: Scene) -> dict[str, Any]:
             told = await import_here(scene, server, nodes, paths, url)
             seconds = time.monotonic() - began
             making.cancel()
+            counting.cancel()
             (ending,) = await asyncio.gather(making, return_exceptions=True)
             await server.settle()
             there = await server.records(CDT, full=True)
@@ -329,17 +332,38 @@ async def play(scene: Scene) -> dict[str, Any]:
             "creates": stats["operations"].get("cdts.create", 0),
             "lists": stats["operations"].get("cdts.list", 0),
             "faults": faults,
-            "used": None if scene.rate is None else round(_used(there["records"], scene.rate), 3),
+            "used": None if scene.rate is None else round(_used(there["records"], answered, scene.rate), 3),
+            "by_second": _by_second(there["records"]),
             "nodes_up": round(up, 1),
             "seconds": round(seconds, 1),
         }
 
 
-def _used(records: Sequence[dict[str, Any]], rate: float) -> float:
-    """The share of a rate that was used, but for the last twentieth, when some workers have nothing left."""
+def _by_second(records: Sequence[dict[str, Any]]) -> list[int]:
+    """How many were created in each second, from the first one on."""
+    made = [datetime.fromisoformat(each["jsonBody"]["created_at"]).timestamp() for each in records]
+    counted = Counter(int(at - min(made)) for at in made)
+    return [counted[second] for second in range(max(counted) + 1)]
+
+
+async def _count(server: SandboxProcess, answered: list[tuple[float, int]]) -> None:
+    """Note, now and then, how many requests were answered that were not refused for the rate."""
+    while True:
+        statuses = (await server.stats())["statuses"]
+        answered.append((time.time(), sum(statuses.values()) - statuses.get("429", 0)))
+        await asyncio.sleep(0.25)
+
+
+def _used(records: Sequence[dict[str, Any]], answered: Sequence[tuple[float, int]], rate: float) -> float:
+    """The share of a rate that was used, by creates and lists, while there was work for all.
+
+    That is from the first create until nineteen twentieths of the rows are there: then some workers have nothing left.
+    """
     made = sorted(datetime.fromisoformat(each["jsonBody"]["created_at"]).timestamp() for each in records)
-    counted = made[: len(made) * 19 // 20]
-    return len(counted) / (counted[-1] - counted[0]) / rate
+    begin, end = made[0], made[len(made) * 19 // 20]
+    counted = [(at, count) for at, count in answered if begin <= at <= end]
+    (first, before), (last, after) = counted[0], counted[-1]
+    return (after - before) / (last - first) / rate
 
 
 def main() -> None:

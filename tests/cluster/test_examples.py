@@ -20,7 +20,7 @@ from .nodes import RedisStore, running
 from .test_ray import missing
 
 PROJECT = Path(__file__).parents[2]
-ROWS = 3000
+ROWS, REFUSED = 3000, 7
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +31,18 @@ def file(server: Sandbox, tmp_path: Path) -> Path:
     patients = server.store.add_patients(30)
     with path.open("w", newline="") as out:
         writer = csv.writer(out)
-        writer.writerow(["patient", "medication_name"])
-        writer.writerows([patients[number * 30 // ROWS], f"Medication {number}"] for number in range(ROWS))
+        writer.writerow(["patient", "medication_name", "medication_refills"])
+        writer.writerows([patients[number * 30 // ROWS], f"Medication {number}", number] for number in range(ROWS))
+        writer.writerows([[patients[29], f"Refused {number}", "many"] for number in range(REFUSED)])
     return path
+
+
+def refused(file: Path) -> list[str]:
+    """The names in the reject file, in its order; nothing else is left beside the input."""
+    beside = {path.name for path in file.parent.glob("medications*")}
+    assert beside == {"medications.csv", "medications.csv.rejects.csv"}
+    with file.with_name("medications.csv.rejects.csv").open(newline="") as rows:
+        return [row["medication_name"] for row in csv.DictReader(rows)]
 
 
 def variables(server: Sandbox, folder: Path) -> dict[str, str]:
@@ -61,9 +70,10 @@ async def test_dask_workers_import_a_file(server: Sandbox, tmp_path: Path, file:
     if find_spec("distributed") is None:
         missing("dask is not installed")
     told = await run(variables(server, tmp_path), "examples/dask_import.py", str(file))
-    assert told.splitlines()[-1] == f"{ROWS} created, complete: True"
-    assert told.count("500 rows") == 6
+    assert told.splitlines()[-1] == f"{ROWS} created, {REFUSED} refused, complete: False"
+    assert told.count("500 rows") >= 5
     assert names(server) == ALL
+    assert refused(file) == [f"Refused {number}" for number in range(REFUSED)]
 
 
 async def test_a_chunk_of_a_celery_worker_that_is_killed_goes_to_another(
@@ -102,8 +112,9 @@ async def test_a_chunk_of_a_celery_worker_that_is_killed_goes_to_another(
         workers.terminate()
         await asyncio.to_thread(workers.wait)
         broker.kill()
-    assert told.splitlines()[-1] == f"{ROWS} created, complete: True"
+    assert told.splitlines()[-1] == f"{ROWS} created, {REFUSED} refused, complete: False"
     assert names(server) == ALL
+    assert refused(file) == [f"Refused {number}" for number in range(REFUSED)]
 
 
 def children(pid: int) -> list[int]:

@@ -194,6 +194,11 @@ BEHIND = [
     stricter("a second answer behind chunks", OK + CHUNKED + CHUNKS + OK + SIZED),
     stricter("an interim answer behind", OK + SIZED + b"HTTP/1.1 100 Continue\r\n\r\n"),
     stricter("half a second answer", OK + SIZED + b"HTTP/1.1 20"),
+    stricter(
+        "a second answer without a body behind chunks", OK + CHUNKED + CHUNKS + b"HTTP/1.1 204 No Content\r\n\r\n"
+    ),
+    stricter("a second answer's head behind chunks", OK + CHUNKED + CHUNKS + OK + b"Content-Length: 11\r\n\r\n"),
+    stricter("an interim answer behind chunks", OK + CHUNKED + CHUNKS + b"HTTP/1.1 100 Continue\r\n\r\n"),
     stricter("half a second answer behind chunks", OK + CHUNKED + CHUNKS + b"HTTP/1.1 20"),
     stricter("two empty lines behind the body", OK + SIZED + b"\r\n\r\n"),
     stricter("two empty lines behind the chunks", OK + CHUNKED + CHUNKS + b"\r\n\r\n"),

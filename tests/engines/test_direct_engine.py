@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from welkin_async.http.engines import direct_pool
-from welkin_async.http.engines.direct_connection import DirectConnection
+from welkin_async.http.engines.direct_connection import BufferedConnection, DirectConnection
 from welkin_async.http.engines.direct_response import ResponseParser
 from welkin_async.http.engines.engine import KEEP_ALIVE
 
@@ -561,6 +561,27 @@ async def test_an_answer_has_begun_with_its_whole_head(reads: list[bytes], begun
         connection.data_received(data)
     assert await answered is None
     assert begun == [sum(map(len, reads[: each + 1])) for each in begun_after]
+
+
+@TLS
+@on_both_loops
+async def test_a_connection_reads_into_its_buffer_where_the_loop_would_make_one_each_time(tls: bool) -> None:
+    """Answers that come at the same time, larger than a read, do not mix in it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = (await request_of(reader)).split()[1][1:] * 700_000  # the path's letter
+        writer.write(OK + b"Content-Length: %d\r\n\r\n" % len(body))
+        for start in range(0, len(body), 100_000):
+            writer.write(body[start : start + 100_000])
+            await asyncio.sleep(0)
+        await reader.read()
+
+    server, client = contexts(tls)
+    async with serving(serve, server) as base_url, engine_on(base_url, ssl=client) as engine:
+        replies = await asyncio.gather(*(get(engine, base_url, f"/{letter}") for letter in "abcdef"))
+        assert [reply.body.decode() for reply in replies] == [letter * 700_000 for letter in "abcdef"]
+        stock = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+        assert {isinstance(each, BufferedConnection) for each in connections(engine)} == {tls or stock}
 
 
 async def test_no_more_of_a_large_body_is_written_once_the_answer_is_there() -> None:

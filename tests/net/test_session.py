@@ -109,6 +109,42 @@ async def test_on_another_loop(server: Sandbox, welkin: Welkin, patient: str) ->
     assert server.stats.operations["patients.get"] == 2
 
 
+def test_another_loop_of_the_same_thread_and_its_own_loop_in_another_thread() -> None:
+    loop = asyncio.new_event_loop()
+    server = Sandbox()
+    failed: list[BaseException] = []
+
+    async def opened() -> tuple[Welkin, str]:
+        await server.start()
+        return await connect(server).open(), server.store.add_patients(1)[0]
+
+    def read() -> None:
+        try:
+            for _ in range(2):
+                loop.run_until_complete(welkin.patients.get(patient))
+        except BaseException as error:
+            failed.append(error)
+
+    async def closed() -> None:
+        await welkin.aclose()
+        await server.close()
+
+    welkin, patient = loop.run_until_complete(opened())
+    try:
+        read()
+        with pytest.raises(SessionError, match="another event loop"):
+            asyncio.run(welkin.patients.get(patient))
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+        read()
+        assert failed == []
+        assert server.stats.operations["patients.get"] == 6
+    finally:
+        loop.run_until_complete(closed())
+        loop.close()
+
+
 async def test_with_options_shares_the_pool(server: Sandbox, welkin: Welkin, patient: str, swift: None) -> None:
     hasty = welkin.with_options(timeout=0.1, max_attempts=2)
     async with hasty:

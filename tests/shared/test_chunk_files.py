@@ -318,11 +318,80 @@ async def test_a_part_that_cannot_be_written_leaves_its_chunk_undone(
         assert [chunk async for chunk in importing.shared.ledger.finished(importing.run)] == []
 
 
-async def test_other_engines_are_told_that_nobody_joins_their_files(server: Sandbox, connect: Any, file: Path) -> None:
-    wrong: dict[str, Any] = {"rejects": "no.csv"}
-    with pytest.raises(TypeError, match="rejects"):
+async def test_any_engine_has_the_files_of_one_process(connect: Any, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    async with Sandbox(seed=1) as alone, connect(alone) as welkin:
+        patients = alone.store.add_patients(PATIENTS)
+        write_rows(file, patients)
+        report = await by_one(welkin, file, tmp_path / "one")
+    folder = tmp_path / "two"
+    folder.mkdir()
+    given: dict[str, Any] = {"cdt": CDT, "patient": "patient", **SETTLING, **named(folder)}
+    shared = coordination(f"sqlite:///{tmp_path}/ledger.db", 2.0)
+    await shared.init()
+    async with Sandbox(seed=1) as server, connect(server) as welkin:
+        assert server.store.add_patients(PATIENTS) == patients
+        prepared = await asyncio.to_thread(files.prepare_import, welkin, file, rows=40, **given)
+        await shared.ledger.open_run(prepared.run, prepared.identity)
+        async with files.ImportFiles(prepared, shared.ledger) as outputs:
+            parts, told = outputs.work.parts, {"digest": outputs.work.digest, "run": outputs.work.run}
+            assert parts is not None
+            # What a worker is told as text.
+            work = files.file_work(file, **told, parts=files.PartsFolder(path=parts.path, mark=parts.mark), **given)
+            assert work == outputs.work
+            importer = await ChunkImporter.open(welkin, work, shared.ledger)
+            for chunk in prepared.chunks[:-1]:
+                await importer.carry_out(chunk)
+            some = await outputs.finish(welkin)  # as where the engine has given up
+            assert some.finished == some.chunks - 1 == len(prepared.chunks) - 1
+            assert parts.path.is_dir()
+            with pytest.raises(files.FileError, match="in use"):
+                await files.ImportFiles(prepared, shared.ledger).__aenter__()
+        async with files.ImportFiles(prepared, shared.ledger) as outputs:
+            assert outputs.work.parts == parts
+            importer = await ChunkImporter.open(welkin, outputs.work, shared.ledger)
+            for chunk in prepared.chunks:
+                await importer.carry_out(chunk)
+            merged = await outputs.finish(welkin)
+        assert (merged.created, merged.rejected + merged.failed) == (report.done, report.rejected)
+        assert (merged.scanned, merged.unwritten) == (True, 0)
+        for name in ("rejects", "results"):
+            before, after = (rows_of(named(each)[name]) for each in (tmp_path / "one", folder))
+            assert after == by_line(before)
+        assert left(folder) == {"no.csv", "all.ndjson"}
+    await shared.aclose()
+
+
+async def test_a_file_that_was_changed_is_refused_before_its_chunks_are_handed_out(
+    server: Sandbox, connect: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    write_rows(file, server.store.add_patients(PATIENTS))
+    shared = coordination(f"sqlite:///{tmp_path}/ledger.db", 2.0)
+    await shared.init()
+    async with connect(server) as welkin:
+        rejects: dict[str, Any] = {"rejects": tmp_path / "no.csv"}
+        prepared = await asyncio.to_thread(
+            files.prepare_import, welkin, file, cdt=CDT, patient="patient", rows=40, **rejects
+        )
+        await shared.ledger.open_run(prepared.run, prepared.identity)
+        with pytest.raises(files.FileError, match="nobody joins them"):
+            await ChunkImporter.open(welkin, prepared.work, shared.ledger)
+        outputs = files.ImportFiles(prepared, shared.ledger)
+        with pytest.raises(files.FileError, match="enter the context first"):
+            await outputs.finish(welkin)
+        file.write_text(file.read_text() + "nobody,Late,1\n")
+        with pytest.raises(files.FileError, match="has changed"):
+            await outputs.__aenter__()
+    assert not list(tmp_path.glob("*.parts"))
+    await shared.aclose()
+
+
+async def test_other_engines_are_told_that_nobody_writes_their_page(connect: Any, server: Sandbox, file: Path) -> None:
+    wrong: dict[str, Any] = {"html": "page.html"}
+    with pytest.raises(TypeError, match="html"):
         files.prepare_import(connect(server), file, cdt=CDT, patient="patient", **wrong)
-    with pytest.raises(TypeError, match="rejects"):
+    with pytest.raises(TypeError, match="html"):
         files.file_work(file, cdt=CDT, patient="patient", digest="", run="", **wrong)
 
 

@@ -21,7 +21,8 @@ from welkin_async.shared import (
     StoreUnreachableError,
     coordination,
 )
-from welkin_async.shared.documents import Document
+from welkin_async.shared.coordination import open_store
+from welkin_async.shared.documents import Document, create
 from welkin_async.shared.ledger import DocumentLedger
 
 CDT = "medication"
@@ -173,8 +174,6 @@ class Stopped:
 async def test_a_worker_that_wakes_up_after_its_lease_sends_nothing_more(
     server: Sandbox, connect: Any, shared: Coordination, tmp_path: Path, engine: str
 ) -> None:
-    from welkin_async.shared.coordination import open_store
-
     clocks = Stopped()
     sleeper = DocumentLedger(open_store(f"sqlite:///{tmp_path}/shared.db"), lease=5.0, clocks=clocks)
     server.latency = 0.02
@@ -234,9 +233,6 @@ class _Unrenewed:
 async def test_while_the_ledger_does_not_answer_no_chunk_begins_and_it_goes_on_afterwards(
     server: Sandbox, session: Welkin, tmp_path: Path
 ) -> None:
-    from welkin_async.shared.coordination import open_store
-    from welkin_async.shared.documents import create
-
     store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
     await create(store)
     ledger = DocumentLedger(store, lease=3.0)
@@ -263,6 +259,7 @@ class _Switched:
     def __init__(self, store: Any) -> None:
         self._store = store
         self.down = self.down_after_claim = False
+        self.servers: list[str] = []  # that answer from now on, the last one for good
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -271,12 +268,76 @@ class _Switched:
         if self.down:
             raise StoreUnreachableError("it does not answer")
         found: Document = await self._store.load(key)
-        return found
+        if not self.servers:
+            return found
+        return found._replace(server=self.servers.pop(0) if len(self.servers) > 1 else self.servers[0])
 
     async def swap(self, key: str, stamp: str, value: bytes) -> bool:
         done: bool = await self._store.swap(key, stamp, value)
         self.down = self.down_after_claim and key.startswith("chunk:")
         return done
+
+
+async def test_after_another_server_took_over_the_void_leases_are_waited_for_once(
+    server: Sandbox, connect: Any, tmp_path: Path
+) -> None:
+    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
+    await create(store)
+    ledger = DocumentLedger(store, lease=0.6)
+    await ledger.open_run("run", "file")
+    rows = rows_of(server)
+    store.servers = ["another"]
+    async with connect(server, timeout=1.0) as session:
+        seconds = []
+        for chunk, some in (("first", rows[:10]), ("second", rows[10:20])):
+            began = time.monotonic()
+            report = await begin(session, some, ledger, chunk=chunk, settle=0.1)
+            assert (report.created, report.takeovers) == (10, 1)  # as far as can be known
+            seconds.append(time.monotonic() - began)
+        # A lease, an attempt's timeout and the settle time after the leases became void, as this process counts.
+        assert seconds[0] >= 1.7
+        assert seconds[1] < 1.0
+        # One that has come later has not seen for how long they are void; the store's clock may have been set.
+        late = DocumentLedger(store, lease=0.6)
+        began = time.monotonic()
+        await begin(session, rows[20:30], late, chunk="third", settle=0.1)
+        assert time.monotonic() - began >= 1.1
+    await store.aclose()
+
+
+async def test_a_holder_that_began_after_another_server_took_over_is_waited_for(tmp_path: Path) -> None:
+    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
+    await create(store)
+    ledger = DocumentLedger(store, lease=0.2)
+    await ledger.open_run("run", "file")
+    store.servers = ["another"]
+    first = await ledger.claim("run", "c1", "one")
+    assert first is not None
+    assert first.quiet == 0.0
+    await asyncio.sleep(0.3)
+    second = await ledger.claim("run", "c2", "one")
+    assert second is not None
+    assert 0.05 < second.quiet < 0.3
+    third = await ledger.claim("run", "c1", "two")  # after the first one's lease
+    assert third is not None
+    assert (third.attempt, third.quiet) == (3, 0.0)
+    await store.aclose()
+
+
+async def test_a_server_that_takes_over_in_the_middle_of_a_claim_voids_it_too(tmp_path: Path) -> None:
+    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
+    await create(store)
+    ledger = DocumentLedger(store, lease=0.2)
+    store.servers = ["one"]
+    await ledger.open_run("run", "file")
+    store.servers = ["one", "another"]  # the run is read of one, the chunk of another
+    claimed = await ledger.claim("run", "c1", "holder")
+    assert claimed is not None
+    assert claimed.attempt == 2
+    store.servers = ["one", "another"] * 9
+    with pytest.raises(StoreUnreachableError, match="in turn"):
+        await ledger.claim("run", "c2", "holder")
+    await store.aclose()
 
 
 async def test_a_worker_that_fails_gives_its_chunk_back_at_once(

@@ -89,10 +89,14 @@ def test_another_server_voids_every_lease_and_all_that_it_may_have_lost_may_have
         chunk_state.renew(state, "one", 20.1, lease=2.0, server="b")
     # A chunk that the other server has never heard of, and one that it knows by its lease.
     for held in (None, state):
-        _, claimed = claim(held, "two", 20.5, server="b", void_at=20.0)
+        following, claimed = claim(held, "two", 20.5, server="b", void_at=20.0)
         assert claimed.taken
         assert claimed.attempt == 2
         assert claimed.wait == pytest.approx(1.5)
+        assert claimed.void
+        # Whoever has begun it since is no holder of a void lease.
+        _, after = claim(following, "three", 23.0, server="b", void_at=20.0)
+        assert (after.taken, after.attempt, after.void) == (True, 3, False)
 
 
 def test_a_run_that_is_not_there_is_refused_and_so_is_another_one_of_its_name() -> None:

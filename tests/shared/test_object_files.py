@@ -14,11 +14,12 @@ import pytest
 
 from welkin_async import files
 from welkin_async.files.chunks.chunk_importer import ChunkImporter
-from welkin_async.files.chunks.object_file import object_name, object_url
+from welkin_async.files.chunks.object_file import local_copy, object_name, object_url
+from welkin_async.files.options import FileSettings
 from welkin_async.sandbox import Sandbox
 from welkin_async.shared import coordination
 
-from .object_storage import ObjectStorage
+from .object_storage import KINDS, ObjectStorage
 from .test_command import command
 
 pytest.importorskip("pyarrow.fs")
@@ -104,6 +105,32 @@ async def test_an_object_that_was_replaced_is_refused_and_its_copy_goes(
             await asyncio.to_thread(files.prepare_import, welkin, url, **options)
         assert "bucket" not in str(refused.value)
     await shared.aclose()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_object_of_each_storage_is_fetched_whole_and_imported(
+    kind: str, server: Sandbox, storage: ObjectStorage, connect: Any, tmp_path: Path
+) -> None:
+    url = storage.url("/bucket/in/rows.csv", kind)
+    options: dict[str, Any] = {"cdt": CDT, "patient": "patient", "settle": 0.1, "final_settle": 0.2}
+    storage.objects["/bucket/in/rows.csv"] = content(server.store.add_patients(4))
+    shared = coordination(f"sqlite:///{tmp_path}/ledger.db", 2.0)
+    await shared.init()
+    async with connect(server) as welkin:
+        prepared = await asyncio.to_thread(files.prepare_import, welkin, url, **options)
+        await shared.ledger.open_run(prepared.run, prepared.identity)
+        importer = await ChunkImporter.open(welkin, prepared.work, shared.ledger)
+        report = await importer.carry_out(prepared.chunks[0])
+        assert (report.created, report.finished) == (60, 1)
+        storage.objects.clear()
+        with pytest.raises(files.FileError, match="cannot be opened") as refused:
+            await asyncio.to_thread(files.prepare_import, welkin, url, **options)
+        assert "bucket" not in str(refused.value)
+    await shared.aclose()
+    large = bytes(range(256)) * 20_000  # more than is read at once
+    storage.objects["/bucket/in/rows.csv"] = large
+    with local_copy(FileSettings(file=Path("rows.csv"), url=url)) as settings:
+        assert settings.file.read_bytes() == large
 
 
 async def test_a_file_url_is_read_as_any_object(

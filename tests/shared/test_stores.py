@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import sqlite3
 import subprocess
 import sys
 import time
@@ -328,4 +329,22 @@ async def test_drivers_are_imported_before_a_session_sends(share: Share, url: st
     """At the first call of the store that would hold up every request of the event loop, for a quarter of a second."""
     command = [sys.executable, "-c", _NOTHING_LATE, url]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
-    assert not {"psycopg", "redis", "cryptography"} & set(done.stdout.split())
+    assert not {"psycopg", "redis", "cryptography", "anyio"} & set(done.stdout.split())
+
+
+async def test_a_call_of_a_file_that_is_cancelled_ends_before_another_begins(tmp_path: Path, store_key: str) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/shared.db")
+    await store.create_schema()
+    locked = sqlite3.connect(tmp_path / "shared.db", isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(store.swap("key", "", b"one"))
+    await asyncio.sleep(0.2)
+    writing.cancel()
+    await asyncio.sleep(0.1)
+    assert not writing.done()  # what it writes may be in the file
+    locked.execute("ROLLBACK")
+    locked.close()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert (await store.load("key")).value == b"one"
+    await store.aclose()

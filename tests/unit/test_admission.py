@@ -197,6 +197,43 @@ def test_a_place_the_caller_itself_holds_back_is_waited_for_past_the_deadline() 
     run(main())
 
 
+def test_who_is_turned_away_holds_nobody_up() -> None:
+    """Those whose patience ends at different moments are told then, and the rest go when the gate opens."""
+
+    async def main() -> None:
+        turnstile = Turnstile(shut_until=1001.0)
+        admission, clock = gate(turnstile)
+        patience = {7.0: 1007.0, 3.0: 1003.0, 5.0: 1005.0, 90.0: 1060.0, math.inf: 1060.0}
+        waiters = {enter(admission, clock() + seconds): until for seconds, until in patience.items()}
+        await ticks()
+        turnstile.shut_until = 1060.0
+        for waiter, until in sorted(waiters.items(), key=lambda each: each[1]):
+            await asyncio.wait((waiter,))
+            assert until <= clock() <= until + 0.1
+            assert isinstance(waiter.exception(), AdmissionTimeout) is (until < 1060.0)
+        assert len(turnstile.out) == 2
+        assert admission.waiting == 0
+
+    run(main())
+
+
+def test_a_place_that_gets_free_as_its_waiter_is_cancelled_goes_to_the_next() -> None:
+    async def main() -> None:
+        turnstile = Turnstile(places=1)
+        admission, _ = gate(turnstile)
+        held = try_enter(admission)
+        first, second = enter(admission), enter(admission, 5000.0)
+        await ticks()
+        first.cancel()
+        admission.leave(held)  # before the cancelled one could withdraw
+        assert await second == 2
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert turnstile.out == {2}
+
+    run(main())
+
+
 def test_a_waiter_that_is_cancelled_leaves_the_queue() -> None:
     async def main() -> None:
         turnstile = Turnstile(places=1)

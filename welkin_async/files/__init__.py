@@ -18,6 +18,8 @@ from welkin_async.files.api import (
     verify_records,
 )
 from welkin_async.files.chunks.chunk_importer import ChunkImporter, FileWork, PreparedImport
+from welkin_async.files.chunks.import_files import ImportFiles
+from welkin_async.files.chunks.parts import PartsFolder
 from welkin_async.files.chunks.plan import Chunk, Plan, PlanOptions, plan
 from welkin_async.files.chunks.process_pool import WorkersFailedError
 from welkin_async.files.errors import FileError
@@ -25,6 +27,7 @@ from welkin_async.files.mapping.mapping_file import read_mapping
 from welkin_async.files.mapping.patient_map import read_patient_map
 from welkin_async.files.mapping.proposal import MappingProposal
 from welkin_async.files.options import (
+    ChunkFileOptions,
     Field,
     FieldOptions,
     FileProgress,
@@ -42,6 +45,7 @@ from welkin_async.files.report.file_report import FileReport
 
 __all__ = [
     "Chunk",
+    "ChunkFileOptions",
     "ChunkImporter",
     "ComparisonReport",
     "Field",
@@ -50,8 +54,10 @@ __all__ = [
     "FileProgress",
     "FileReport",
     "FileWork",
+    "ImportFiles",
     "ImportOptions",
     "MappingProposal",
+    "PartsFolder",
     "PatientColumn",
     "PatientImportOptions",
     "Plan",

@@ -17,6 +17,7 @@ import attrs
 from welkin_async.bulk import ChunkReport
 from welkin_async.files.chunks.chunk_importer import FileWork, PreparedImport
 from welkin_async.files.chunks.object_file import local_copy, object_name, object_url
+from welkin_async.files.chunks.parts import PartsFolder
 from welkin_async.files.chunks.plan import divide, run_identity
 from welkin_async.files.chunks.process_pool import ROWS, ProcessPool
 from welkin_async.files.errors import FileError
@@ -29,13 +30,13 @@ from welkin_async.files.jobs.upsert_records import RecordUpsert
 from welkin_async.files.mapping.columns import Columns
 from welkin_async.files.mapping.proposal import MappingProposal, propose
 from welkin_async.files.options import (
+    ChunkFileOptions,
     FileProgress,
     FileSettings,
     ImportOptions,
     PatientColumn,
     PatientImportOptions,
     ProcessFileOptions,
-    ProcessImportOptions,
     RunOptions,
     StrPath,
     UpdateOptions,
@@ -186,7 +187,7 @@ async def import_in_processes(
         lease: Seconds that the lease of a chunk lasts.
         stop: An event that asks for an orderly end: no further chunk is begun.
         on_progress: Called with the counts up to then whenever a chunk is done.
-        options: See `ProcessFileOptions` and `ProcessImportOptions`.
+        options: See `ProcessFileOptions`, `ChunkFileOptions` and `ProcessImportOptions`.
 
     Returns:
         The counts, after the final scan.
@@ -221,7 +222,7 @@ def prepare_import(
     cdt: str,
     patient: PatientColumn | str,
     rows: int = ROWS,
-    **options: Unpack[ProcessImportOptions],
+    **options: Unpack[ChunkFileOptions],
 ) -> PreparedImport:
     """Divide a file into chunks that the workers of any engine import; it blocks, and reads the file once.
 
@@ -232,13 +233,14 @@ def prepare_import(
         cdt: The CDT's name.
         patient: The column that names the patient, by its id unless a `PatientColumn` says otherwise.
         rows: How many rows a chunk is to have; the rows of a patient are in one chunk.
-        options: See `ProcessImportOptions`.
+        options: See `ChunkFileOptions` and `ProcessImportOptions`. Where they name files of rows, workers are told the
+            ``work`` of an `ImportFiles`.
 
     Raises:
         FileError: the file or an option does not fit.
         TypeError: there is no such option.
     """
-    job = process_job(source, cdt, patient, dict(options), outputs=False)
+    job = process_job(source, cdt, patient, dict(options), page=False)
     with local_copy(job.settings) as settings:
         made = divide(checked_input(settings), settings, by=job.patient.column, rows=rows, key=job.key)
     identity = run_identity(made, job, welkin)
@@ -255,9 +257,10 @@ def file_work(
     patient: PatientColumn | str,
     digest: str,
     run: str,
-    **options: Unpack[ProcessImportOptions],
+    parts: PartsFolder | None = None,
+    **options: Unpack[ChunkFileOptions],
 ) -> FileWork:
-    """Return what `prepare_import` returned as ``work``, where an engine can send text alone to its workers.
+    """Return the ``work`` of `prepare_import` or `ImportFiles`, where an engine can send text alone to its workers.
 
     Args:
         source: The file.
@@ -265,18 +268,19 @@ def file_work(
         patient: The column that names the patient.
         digest: Of the file: ``work.digest``.
         run: The import's id: ``work.run``.
+        parts: Where rows wait for files of rows: ``work.parts``.
         options: Those that were given to `prepare_import`.
 
     Raises:
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    job = process_job(source, cdt, patient, dict(options), outputs=False)
-    return FileWork(job=job, digest=digest, run=run)
+    job = process_job(source, cdt, patient, dict(options), page=False)
+    return FileWork(job=job, digest=digest, run=run, parts=parts)
 
 
 def process_job(
-    source: StrPath, cdt: str, patient: PatientColumn | str, options: dict[str, Any], *, outputs: bool = True
+    source: StrPath, cdt: str, patient: PatientColumn | str, options: dict[str, Any], *, page: bool = True
 ) -> RecordImport:
     """Return what several processes do with the rows of a file.
 
@@ -285,13 +289,13 @@ def process_job(
         cdt: The CDT's name.
         patient: The column that names the patient.
         options: See `ProcessFileOptions`.
-        outputs: Whether files of rows may be asked for, which somebody joins at the end.
+        page: Whether a page may be asked for, which somebody writes at the end.
 
     Raises:
         FileError: an option does not fit.
         TypeError: there is no such option.
     """
-    known = ProcessFileOptions if outputs else ProcessImportOptions
+    known = ProcessFileOptions if page else ChunkFileOptions
     if unknown := options.keys() - known.__optional_keys__:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     given: dict[str, Any] = {**options}

@@ -378,8 +378,8 @@ class ProcessImportOptions(TypedDict, total=False):
     key_space: str | None
 
 
-class ProcessFileOptions(ProcessImportOptions, total=False):
-    """The options of `import_in_processes` and `ray_import`; further ones in `ProcessImportOptions`.
+class ChunkFileOptions(ProcessImportOptions, total=False):
+    """The options of `prepare_import` and `file_work`; further ones in `ProcessImportOptions`.
 
     Meanwhile the rows of each chunk that is done wait in a private folder beside the first of these files, called the
     same with ``.parts`` appended, which goes when no row is left to be done.
@@ -389,13 +389,21 @@ class ProcessFileOptions(ProcessImportOptions, total=False):
         review: Where rows go that a person must check.
         csv_safe: Whether these two have no cells that a spreadsheet would take for formulas.
         results: Where every row goes with what became of it.
-        html: Where a page with throughput and latency over time goes, of all processes together.
     """
 
     rejects: StrPath | None
     review: StrPath | None
     csv_safe: bool
     results: StrPath | None
+
+
+class ProcessFileOptions(ChunkFileOptions, total=False):
+    """The options of `import_in_processes` and `ray_import`; further ones in `ChunkFileOptions`.
+
+    Attributes:
+        html: Where a page with throughput and latency over time goes, of all processes together.
+    """
+
     html: StrPath | None
 
 

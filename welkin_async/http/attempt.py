@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 from multidict import MultiMapping
@@ -28,7 +28,8 @@ from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Repeat, Request, Shape
 
 
-class Reply(NamedTuple):
+@attrs.define(eq=False)
+class Reply:
     """An answer as it came off the wire.
 
     Attributes:
@@ -40,8 +41,8 @@ class Reply(NamedTuple):
     """
 
     status: int
-    headers: MultiMapping[str]
-    body: bytes
+    headers: MultiMapping[str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
     streamed: int = 0
     exchange: Exchange | None = None
 

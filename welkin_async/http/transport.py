@@ -13,9 +13,9 @@ import contextlib
 import hashlib
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
-from typing import NoReturn
 
 import aiohttp
 from multidict import CIMultiDict, istr
@@ -76,6 +76,7 @@ class Transport:
         self.settings = settings
         self.codec = codec
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._clock = self._loop.time
         self._engine = make_engine(settings)
         self.limiter = RateController(
@@ -184,8 +185,9 @@ class Transport:
         operation = request.operation
         timeout = request.timeout or self.settings.timeout
         while True:
-            if self._closed or asyncio.get_running_loop() is not self._loop:  # also after a back-off
-                self._refuse()
+            # Also after a back-off; asking for the running loop would ask the system for the process each time.
+            if self._closed or threading.get_ident() != self._thread or not self._loop.is_running():
+                self._check_usable()
             started = self._clock()
             token = self.tokens.current(started)
             ticket = 0 if token is None else self._admission.try_enter(started)
@@ -345,10 +347,13 @@ class Transport:
         request.differences, request.fresh, request.exchange = differences, True, None
         return AttemptResult(Verdict.UNKNOWN, "the answer was that of another request", at_once=at_once)
 
-    def _refuse(self) -> NoReturn:
+    def _check_usable(self) -> None:
+        """Refuse a session that is closed, or whose event loop is not the one that runs here."""
         if self._closed:
             raise SessionError("the session is closed; open a new one")
-        raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
+        if asyncio.get_running_loop() is not self._loop:
+            raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
+        self._thread = threading.get_ident()  # the loop goes on in another thread
 
     def _throttle_budget(self, request: Request) -> float:
         """Return for how many seconds the server's throttling may still hold a request back."""
@@ -465,8 +470,7 @@ class Transport:
                 await self._sleep(asked + backoff(request.failures))
             finally:
                 self.tokens.waiting -= 1
-            if self._closed:
-                self._refuse()
+            self._check_usable()
 
     async def _observed_token(self, call: ObservedCall) -> None:
         """Wait for a token, and have it told where that took a wait."""

@@ -71,10 +71,14 @@ class BaseCdts(GetMixin[C], DeleteMixin[C]):
     def _name(self) -> str:
         return unquote(self._scope.params["cdt_name"])
 
+    def _fits(self, fields: Mapping[str, Any], *, partial: bool = False) -> bool:
+        checks = self._scope.checks
+        return checks is None or checks.passes(self._name, fields, partial=partial)
+
     async def _check(self, fields: Mapping[str, Any], *, partial: bool = False) -> None:
         checks = self._scope.checks
-        if checks is not None and not checks.passes(name := self._name, fields, partial=partial):
-            await checks.judge(name, fields, self._formation, partial=partial)
+        if checks is not None:
+            await checks.judge(self._name, fields, self._formation, partial=partial)
 
     async def _formation(self) -> CdtFormation:
         from welkin_async.resources.formations import Formations

@@ -25,6 +25,7 @@ class Claimed(NamedTuple):
         attempt: Counts the workers that have begun the chunk.
         begun: When the first did, by the store's clock.
         wait: Seconds until the lease before has surely run out.
+        void: Whether whoever had begun it before did so by leases that are void, and nobody has since.
         report: Of the worker that has done it, or None.
     """
 
@@ -33,6 +34,7 @@ class Claimed(NamedTuple):
     attempt: int = 0
     begun: float = 0.0
     wait: float = 0.0
+    void: bool = False
     report: Mapping[str, Any] | None = None
 
 
@@ -120,6 +122,7 @@ def claim(
     wait = 0.0 if void_at is None else max(0.0, void_at + lease - now)
     if state is None:
         fence, attempt, begun = 1, 1 if void_at is None else 2, now if void_at is None else min(now, void_at)
+        void = void_at is not None
     else:
         void = state["server"] != server
         mine = state["holder"] == holder and not void
@@ -139,7 +142,7 @@ def claim(
         "lease": lease,
         "server": server,
     }
-    return state, Claimed(True, fence, attempt, begun, max(0.0, wait))
+    return state, Claimed(True, fence, attempt, begun, max(0.0, wait), void)
 
 
 def renew(state: State | None, holder: str, now: float, *, lease: float, server: str) -> tuple[State, None]:

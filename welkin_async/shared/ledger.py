@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from welkin_async.shared import chunk_state
 from welkin_async.shared.documents import Document, DocumentStore, State, check_version, update
-from welkin_async.shared.errors import LeaseLostError
+from welkin_async.shared.errors import LeaseLostError, StoreUnreachableError
 from welkin_async.shared.lease import Lease, Moment, machine_clocks
 from welkin_async.shared.protocols import Claim, RunState
 
 T = TypeVar("T")
 
 LEASE = 30.0  # seconds
+_SERVERS = 5  # that may take the place of one another while a chunk is claimed
 
 
 class DocumentLedger:
@@ -35,6 +37,7 @@ class DocumentLedger:
         self.lease = lease
         self._clocks = clocks
         self._checked = False
+        self._voids: dict[str, tuple[float, Moment]] = {}  # by run: when leases became void, and when that was seen
 
     async def open_run(self, run: str, identity: str) -> RunState:
         """Begin a run, or go on with it; see `ChunkLedger`."""
@@ -59,16 +62,16 @@ class DocumentLedger:
     async def claim(self, run: str, chunk: str, holder: str) -> Claim | None:
         """Claim a chunk; see `ChunkLedger`."""
         await self._check()
-        state = await self._run_state(run)
-        lease, asked = self.lease, self._clocks()
-
-        def decide(held: State | None, read: Document) -> tuple[State | None, tuple[chunk_state.Claimed, float]]:
-            following, claimed = chunk_state.claim(
-                held, holder, read.now, lease=lease, server=read.server, void_at=state["void_at"]
-            )
-            return following, (claimed, read.now)
-
-        claimed, now = await update(self._store, _chunk(run, chunk), decide)
+        for _ in range(_SERVERS):
+            state = await self._run_state(run)
+            asked = self._clocks()
+            found = await update(self._store, _chunk(run, chunk), partial(self._claim, holder, state))
+            if found is not None:
+                break
+        else:
+            raise StoreUnreachableError("the shared store answers as one server and as another, in turn")
+        claimed, now = found
+        lease, quiet = self.lease, self._since_void(run, state["void_at"], asked) - self.lease
         if not claimed.taken and claimed.report is None:
             return None
         return Claim(
@@ -79,10 +82,22 @@ class DocumentLedger:
             begun=claimed.begun,
             age=now - claimed.begun,
             wait=claimed.wait,
+            quiet=max(0.0, quiet) if claimed.void else 0.0,
             lease=Lease(asked, lease, self._clocks),
             run=_known(run, state),
             report=claimed.report,
         )
+
+    def _claim(
+        self, holder: str, run: State, held: State | None, read: Document
+    ) -> tuple[State | None, tuple[chunk_state.Claimed, float] | None]:
+        """Decide about a claim; not where another server answers than the one of which the run knows what it lacks."""
+        if read.server != run["server"]:
+            return None, None
+        following, claimed = chunk_state.claim(
+            held, holder, read.now, lease=self.lease, server=read.server, void_at=run["void_at"]
+        )
+        return following, (claimed, read.now)
 
     async def renew(self, run: str, claim: Claim) -> None:
         """Renew the lease of a claim, in place; see `ChunkLedger`."""
@@ -134,6 +149,17 @@ class DocumentLedger:
         return await update(
             self._store, _run(run), lambda state, read: chunk_state.see_server(state, read.server, read.now)
         )
+
+    def _since_void(self, run: str, void_at: float | None, now: Moment) -> float:
+        """Return how long it has been known here that all leases of a run are void, by the clock that says the least.
+
+        That is by no clock of the store's: it may be set, and holders count by their own.
+        """
+        if void_at is None:
+            return 0.0
+        if run not in self._voids or self._voids[run][0] != void_at:
+            self._voids[run] = void_at, now
+        return min(after - before for before, after in zip(self._voids[run][1], now, strict=True))
 
     async def _check(self) -> None:
         """See, once, that the store keeps what is written."""

@@ -44,6 +44,7 @@ class Claim:
         begun: Seconds of the store's clock at which the chunk was first begun.
         age: Seconds since then.
         wait: Seconds until the lease of the worker before has surely run out.
+        quiet: Seconds for which it surely has, by this process' own clocks; 0.0 where that is not known.
         lease: How long this one lasts, on this process' own clocks.
         run: What is known of the run.
         report: What the worker that has done it reported; None while nobody has. Then nothing else counts.
@@ -56,6 +57,7 @@ class Claim:
     begun: float = 0.0
     age: float = 0.0
     wait: float = 0.0
+    quiet: float = 0.0
     lease: Lease
     run: RunState
     report: Mapping[str, Any] | None = None

@@ -181,7 +181,7 @@ class _Attempt:
         settle = max(self._options.get("settle", _SETTLE), LAG_FACTOR * known.lag)
         again = claim.attempt > 1
         if again:
-            await asyncio.sleep(claim.wait + self._action.timeout + settle)
+            await asyncio.sleep(max(0.0, claim.wait + self._action.timeout + settle - claim.quiet))
         self.shared = SharedRun(
             proved=known.proved,
             lag=known.lag,

@@ -98,10 +98,15 @@ class ChunkImporter:
             FileError: it is not the one that was planned, or does not fit; or rows cannot be written where they belong.
             WelkinError: what rows are checked against could not be read.
         """
+        settings = given.job.settings
         if given.parts is not None:
             await anyio.to_thread.run_sync(given.parts.check)
+        elif settings.rejects or settings.review or settings.results:
+            raise FileError(
+                "files of rows are asked for, and nobody joins them: hand out the work of files.ImportFiles"
+            )
         with contextlib.ExitStack() as held:
-            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(given.job.settings))
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(settings))
             opened = await open_file(settings)
             opened.source.close()
             if opened.digest != given.digest:

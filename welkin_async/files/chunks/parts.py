@@ -216,12 +216,13 @@ class ChunkFiles:
         if self._lock is not None:
             self._lock.release()
 
-    async def finish(self, welkin: Welkin, report: ChunkReport) -> ChunkReport:
+    async def finish(self, welkin: Welkin, report: ChunkReport | None = None, *, planned: int = 0) -> ChunkReport:
         """Look once more at every patient, and make the files.
 
         Args:
             welkin: An open session.
-            report: The counts of all chunks, which are all done, or cannot be.
+            report: The counts of all chunks, which are all done, or cannot be; None for those that the ledger has.
+            planned: How many chunks there are, where the ledger's count.
 
         Returns:
             The counts, with what was seen.
@@ -236,10 +237,13 @@ class ChunkFiles:
             seen = await finish_import(welkin, job.cdt, self._run, self._ledger, key_field=job.key_field)
             await self._record_doubles(welkin, seen.doubles)
         except WelkinError:
-            await self.join(report)
+            await self.join(ChunkReport() if report is None else report)
             raise
-        seen = attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
-        return await self.join(seen, whole=report.finished == report.chunks)
+        if report is None:
+            seen = attrs.evolve(seen, chunks=planned)
+        else:
+            seen = attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
+        return await self.join(seen, whole=seen.finished == seen.chunks)
 
     async def _record_doubles(self, welkin: Welkin, doubles: Sequence[DoubledKey]) -> None:
         """Have the rows of doubled keys in the review file."""

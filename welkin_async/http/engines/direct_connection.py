@@ -165,13 +165,9 @@ class DirectConnection(asyncio.BaseProtocol):
 class BufferedConnection(DirectConnection, asyncio.BufferedProtocol):
     """Reads into a buffer of its own, where the loop would make one of 256 KiB for every read."""
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        on_begun: Callable[[DirectConnection], None],
-        on_lost: Callable[[DirectConnection], None],
-    ) -> None:
-        super().__init__(loop, on_begun, on_lost)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport, and make the buffer; called by the loop."""
+        super().connection_made(transport)
         self._buffer = memoryview(bytearray(_READ))  # nobody else's: no loop can put another's answer into it
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -24,6 +24,7 @@ from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Streamed
 
 _JOINED = 1 << 16  # bytes of a body up to which it is written together with the head
+_VISIBLE = bytes(range(0x21, 0x7F))  # what a request line may have between its blanks
 _NO_LENGTH = frozenset({"GET", "OPTIONS", "TRACE"})  # verbs whose requests without a body state no length
 
 
@@ -46,7 +47,7 @@ class DirectEngine:
         self._pool = ConnectionPool(origin, settings.ssl)
         self._watchdog = Watchdog(self._loop, DirectConnection.time_out)
         self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
-        self._written: dict[int, tuple[CIMultiDict[str], bytes]] = {}
+        self._heads: dict[int, tuple[CIMultiDict[str], bytes]] = {}
 
     async def exchange(
         self,
@@ -71,10 +72,8 @@ class DirectEngine:
             return await self._other.exchange(
                 method, url, body, headers, timeout, started, fresh, via, max_answer, permit
             )
-        request = self._head(method, url, body, headers)
         large = body is not None and len(body) > _JOINED
-        if body and not large:
-            request += body
+        request = self._written(method, url, body, headers, b"" if large else body or b"")
         connection = None if fresh else self._pool.take(started, via)
         if connection is None:
             connection = await self._pool.connect(connect_timeout(timeout), self._begun)
@@ -117,20 +116,20 @@ class DirectEngine:
         """Give an answer that has begun its own time for the rest."""
         self._watchdog.watch(connection, self._loop.time() + BODY_SHARE * connection.timeout)
 
-    def _head(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str]) -> bytes:
-        """Write request line and headers; those of a token are written once."""
+    def _written(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], joined: bytes) -> bytes:
+        """Write request line and headers, and what is joined to them; the headers of a token are written once."""
         path = url.raw_path_qs
-        if not (method.isalpha() and method.isascii() and path.isascii() and path.isprintable()) or " " in path:
+        if not (method.isalpha() and method.isascii() and path.isascii()) or path.encode().translate(None, _VISIBLE):
             raise InvalidInputError("a method or path with what a request line cannot hold")
-        written = self._written.get(id(headers))
-        if written is None:
-            if len(self._written) >= 8:
-                self._written.clear()
-            written = self._written[id(headers)] = (headers, _write({**self._own, **headers}))
-        last = b"Accept-Encoding: gzip\r\n" if method == "GET" else b""
+        kept = self._heads.get(id(headers))
+        if kept is None:
+            if len(self._heads) >= 8:
+                self._heads.clear()
+            kept = self._heads[id(headers)] = (headers, _write({**self._own, **headers}))
+        last = "Accept-Encoding: gzip\r\n" if method == "GET" else ""
         if body is not None or method not in _NO_LENGTH:
-            last += b"Content-Length: %d\r\n" % len(body or b"")
-        return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method.encode(), path.encode(), written[1], last)
+            last = f"{last}Content-Length: {len(body or b'')}\r\n"
+        return b"".join((f"{method} {path} HTTP/1.1\r\n".encode(), kept[1], f"{last}\r\n".encode(), joined))
 
 
 def _write(headers: dict[str, str]) -> bytes:

@@ -86,7 +86,8 @@ class ResponseParser:
                 behind = self._line_ends - len(_END)
             else:
                 behind = self.received - self._head_end - sum(map(len, self._parts))
-            if behind and data[-behind:] not in (b"\r", b"\r\n"):  # httptools takes any number of line ends
+            # httptools takes any number of line ends.
+            if behind < 0 or (behind and data[-behind:] not in (b"\r", b"\r\n")):
                 raise MalformedAnswerError("bytes behind the answer")
         return self.complete
 

@@ -8,17 +8,20 @@ refusal: a shared quota, a flaky node or one bad row refuses a few by chance, at
 - **Cut.** A token bucket, off until then, gets a pace just below what was accepted. Where the server says that it is
   overloaded (503), the slots go to accepted rate x latency instead (Little's law), by half at most. Cuts after which
   the share did not fall are taken back: what is refused then is chance.
-- **Cubic growth.** From there the limit grows back to what was accepted, slowly beyond it and then ever faster, as long
-  as it is used up.
+- **Growth.** From there the limit grows, as long as it is used up: back to just below what was accepted, where it stays
+  for seconds, then ever faster beyond.
 - **Slow start.** A session begins with a few requests in flight and doubles them, slowly: all of them meet the limit.
+  What was accepted until then is no rate yet, so nothing is cut while refusals come in a row, but fewer are sent: that
+  is over soon, or becomes a pause.
 - **Circuit breaker.** When most answers in a row are refusals everybody pauses, as long as Retry-After asks; then one
   request goes ahead as a probe. After a pause for a quota (429) the pace is found anew: by what was accepted in the
   second before a short pause, or with a long pause itself. An outage (503) says nothing about the rate.
 
-Taken from: TCP CUBIC (RFC 9438: the plateau at the last limit and the convex growth beyond it, slow start, no growth of
-a limit that is not used up) and TCP Eifel (RFC 4015: taking back a cut that was in vain); botocore's adaptive retry
-mode (a token bucket that is off until the first throttling and follows the rate as measured); gradient concurrency
-controllers such as Netflix's (in flight = rate x latency); BBR (what is accepted is measured, and decides).
+Taken from: TCP CUBIC (RFC 9438: the plateau and the convex growth beyond it, slow start, no growth of a limit that is
+not used up), TCP Eifel (RFC 4015: taking back a cut that was in vain) and PRR (RFC 6937: fewer go out while answers
+say that too many did); botocore's adaptive retry mode (a token bucket that is off until the first throttling and
+follows the rate as measured); gradient concurrency controllers such as Netflix's (in flight = rate x latency); BBR
+(what is accepted is measured, and decides).
 
 The controller holds no task, lock or timer and does no I/O. All moments are monotonic seconds.
 """
@@ -30,14 +33,12 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-import attrs
-
-from welkin_async.http.rate_limit.growth import BELOW, Growth
-from welkin_async.http.rate_limit.measurement import Measurement
+from welkin_async.http.rate_limit.growth import BELOW, Cuts, Growth
+from welkin_async.http.rate_limit.measurement import Measurement, Window
 from welkin_async.http.rate_limit.retry_after import usable_wait
 from welkin_async.http.rate_limit.snapshot import RateSnapshot
 
-_TOLERATED = 0.03  # share refused above chance that is borne: what growing past a limit now and then costs
+_TOLERATED = 0.025  # share refused above chance that is borne: what growing past a limit now and then costs
 _CHANCE = 0.12  # a window with a larger share refused is trouble, and says nothing about chance
 _RECENT = 8  # windows, or seconds, that are recent: enough to hold one without excess between two cuts
 _SECONDS, _ANSWERS = 1.0, 50  # a window is at least that: limits are counted by the second, and 50 answers make a share
@@ -46,36 +47,8 @@ _FIRST_SLOTS = 10  # in flight at the start, as in TCP: enough to measure, too f
 _RAMP = 0.125  # seconds until twice as many, at least: quick, yet a second's limit is met with few of them in flight
 _STORM = 20  # refusals in a row, those accepted between them taken off, that are no chance: everybody pauses
 _PROBES = 0.5, 2.0, 15.0  # seconds between probes: at first, at most in the first minute of a pause, and after it
-_JITTER = 0.1  # of a pause: clients that were refused together do not come back together
+_JITTER = 0.05  # of a pause: clients that were refused together do not come back together
 _CATCH_UP = 0.05  # seconds of lateness a pace makes good, so that late timers do not lower it
-
-
-@attrs.define
-class _Window:
-    """Answers counted since a moment, when so many requests had been accepted before."""
-
-    since: float
-    before: int
-    accepted: int = 0
-    refused: int = 0
-    overloaded: int = 0
-
-    @property
-    def share(self) -> float:
-        return self.refused / max(1, self.accepted + self.refused)
-
-
-@attrs.frozen
-class _Cuts:
-    """How things stood before a series of cuts without a good window between them, and after the first of them."""
-
-    share: float
-    pace: Growth | None
-    slots: float
-    starting: bool
-    overload: Growth | None
-    first_rate: float
-    first_slots: float
 
 
 class RateController:
@@ -110,18 +83,18 @@ class RateController:
         self._starting = self._slots < self._most_slots  # slow start
         self._pace: Growth | None = None
         self._overload: Growth | None = None  # of the slots
-        self._cuts: _Cuts | None = None
+        self._cuts: Cuts | None = None
         self._free = rate is None  # neither gate nor pace
         self._quiet = True  # nothing was cut, and nothing refused lately: an accepted request is only counted
         self.in_flight = self.throttled = self._refused = 0
         self._serial = self._cut_serial = 0  # answers to requests up to the cut belong to it, whenever they come
         self._next_at = self._accepted_at = -math.inf
         self._measured = Measurement()
-        self._window, self._share = _Window(-math.inf, 0), 0.0
+        self._window, self._share = Window(-math.inf, 0), 0.0
         self._shares: deque[float] = deque(maxlen=_RECENT)
-        self._in_a_row = 0  # refusals, less those accepted between them
-        self._row_began = 0
+        self._in_a_row = self._row_began = 0  # refusals, less those accepted between them; the ticket of the first
         self._gate = self._paused_at = -math.inf
+        self._asked = 0.0  # seconds, by those whose refusal led to the pause
         self._halted = self._outage = False  # from a pause until a probe is accepted; not for a quota, but an outage
         self._probe = self._probes = 0
         self._storm_rate = 0.0  # accepted per second before the pause
@@ -132,12 +105,7 @@ class RateController:
         return self._serial
 
     def limit(self, rate: float | None, now: float) -> None:
-        """Set what the caller allows itself from now on.
-
-        Args:
-            rate: Requests per second; None for no bound, 0.0 for none until it is set anew.
-            now: Monotonic seconds.
-        """
+        """Set what the caller allows itself from now on; None for no bound, 0.0 for nothing until it is set anew."""
         self._own_rate = math.inf if rate is None else rate
         self._free = self._pace is None and self._own_rate == math.inf and not self._halted
         if self._own_rate > 0.0:
@@ -178,7 +146,7 @@ class RateController:
                 )
                 self._starting = self._slots < self._most_slots
             if self._measured.mark(now):
-                self._window = _Window(now, self._measured.accepted)
+                self._window = Window(now, self._measured.accepted)
         if self._halted:
             self._probe = self._serial
         rate = self._rate()
@@ -209,8 +177,7 @@ class RateController:
         if ticket > self._cut_serial:
             if self._halted:
                 self._resume(now)
-            if ticket > self._row_began:
-                self._in_a_row = max(0, self._in_a_row - 1)
+            self._in_a_row = max(0, self._in_a_row - (ticket > self._row_began))
             self._window.accepted += 1
             self._judge(now)
 
@@ -226,8 +193,8 @@ class RateController:
         self._refused += 1
         asked = usable_wait(retry_after)
         if ticket <= self._cut_serial:
-            if now < self._gate and asked is not None:
-                self._gate = max(self._gate, now + asked)
+            if now < self._gate and asked is not None and asked > self._asked:
+                self._asked, self._gate = asked, max(self._gate, now + asked)
             return
         if self._halted:
             self._probes += 1
@@ -238,14 +205,14 @@ class RateController:
             self._window.accepted = self._measured.accepted - self._window.before
             if max((now - self._window.since) / _SECONDS, self._window.accepted / _ANSWERS) >= 1.0:
                 self._shares.append(0.0)
-                self._window = _Window(now, self._measured.accepted)
+                self._window = Window(now, self._measured.accepted)
         self.throttled += not overloaded
         self._window.refused += 1
         self._window.overloaded += overloaded
         if not self._in_a_row:
             self._row_began = ticket
         self._in_a_row += 1
-        if self._starting:
+        if self._starting and self._in_a_row > _STORM / 4:
             self._slots = max(min(self._slots, float(_FIRST_SLOTS)), min(self._slots, float(self.in_flight)) - 1.0)
         if self._in_a_row < self._storm():
             self._judge(now)
@@ -268,11 +235,9 @@ class RateController:
 
     def snapshot(self, now: float) -> RateSnapshot:
         """Return what holds requests back."""
-        rate, share = self._rate(), 0.0 if self._quiet else self._share
-        pace, slots = None if rate == math.inf else rate, int(self._slots)
-        return RateSnapshot(
-            pace, slots, self.in_flight, share, self.paused_for(now), self._measured.accepted, self._refused
-        )
+        pace, share = None if self._rate() == math.inf else self._rate(), 0.0 if self._quiet else self._share
+        counts = self._measured.accepted, self._refused
+        return RateSnapshot(pace, int(self._slots), self.in_flight, share, self.paused_for(now), *counts)
 
     def _rate(self) -> float:
         return self._own_rate if self._pace is None else min(self._own_rate, self._pace.value)
@@ -294,7 +259,7 @@ class RateController:
     def _judge(self, now: float) -> None:
         """Close the window if it is full, or has more refused than a full one may have."""
         if self._starting and self._in_a_row > _STORM / 4:
-            return  # this may become a storm
+            return  # this may become a storm, and a rate of less than a second says little
         window, seconds = self._window, now - self._window.since
         answers = window.accepted + window.refused
         if answers < _ANSWERS or seconds < _SECONDS:
@@ -320,9 +285,9 @@ class RateController:
             self._pace = None  # more than all slots can make
         self._free = self._pace is None and self._own_rate == math.inf
         self._quiet = not window.refused and self._pace is None and self._overload is None
-        self._window = _Window(now, self._measured.accepted)
+        self._window = Window(now, self._measured.accepted)
 
-    def _in_vain(self, cuts: _Cuts, excess: bool) -> bool:
+    def _in_vain(self, cuts: Cuts, excess: bool) -> bool:
         """Tell whether the share did not fall with the cuts; with excess left, the limit may just be far below."""
         if not max(cuts.share / 2.0, _TOLERATED) < self._share < 0.5:
             return False
@@ -346,13 +311,14 @@ class RateController:
                 self._slots = self._most_slots
         self._starting = self._free = False
         if self._cuts is None:
-            self._cuts = _Cuts(*before, self._rate(), self._slots)
+            self._cuts = Cuts(*before, self._rate(), self._slots)
         self._share = self._window.share
         self._cut_serial = self._serial
-        self._window = _Window(now, self._measured.accepted)
+        self._window = Window(now, self._measured.accepted)
 
     def _pause(self, now: float, asked: float | None) -> None:
         """Have everybody pause, then one request probe."""
+        self._asked = asked or 0.0
         pause = asked
         if pause is None:
             first, most, later = _PROBES
@@ -380,4 +346,4 @@ class RateController:
             self._slots, self._starting, self._overload = self._most_slots, False, None
         self._measured.restart(now)
         self._next_at = max(self._next_at, now)  # the wait for the probe is no lateness to be made good
-        self._window = _Window(now, self._measured.accepted)
+        self._window = Window(now, self._measured.accepted)

@@ -5,10 +5,28 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import attrs
+
 _GRAIN = 0.05  # seconds between notes: finer than any limit is counted, and rare enough to cost nothing
 _LEAST, _MOST = 1.0, 8.0  # seconds over which a rate is measured: limits are counted by the second
 _ENOUGH = 100  # requests that make a rate; with fewer in the last second, it is measured over longer
 _TIMED = 200  # requests over which the latency is averaged
+
+
+@attrs.define
+class Window:
+    """Answers counted since a moment, when so many requests had been accepted before."""
+
+    since: float
+    before: int
+    accepted: int = 0
+    refused: int = 0
+    overloaded: int = 0
+
+    @property
+    def share(self) -> float:
+        """The share refused."""
+        return self.refused / max(1, self.accepted + self.refused)
 
 
 class Measurement:

@@ -1,12 +1,14 @@
 """Request queue: requests leave in the order they came, when the rate controller lets them.
 
-A thin shell around `RateController`: one deque of waiters and one timer, no task, no lock. Everything that may let a
-waiter go (a timer, a returning request) ends in the same pump, so a cancelled waiter cannot hold the others up.
+A thin shell around `RateController`: one deque of waiters, one timer for the next to go and one for the next whose
+patience ends; no task, no lock. Everything that may let a waiter go (a timer, a returning request) ends in the same
+pump, so a cancelled waiter cannot hold the others up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +44,8 @@ class AdmissionQueue:
         self._clock = clock
         self._waiters: deque[asyncio.Future[int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._deadlines: dict[asyncio.Future[int], float] = {}
+        self._patience: asyncio.TimerHandle | None = None
         self._over: Callable[[], Exception] | None = None
         self.on_wait: Callable[[], None] | None = None
 
@@ -84,18 +88,20 @@ class AdmissionQueue:
             self.on_wait()
         self._pump()
         try:
-            while not waiter.done():
+            if deadline < math.inf and not waiter.done():
                 now = self._clock()
                 paused = self.limiter.paused_for(now)
                 if self.limiter.limited and (now + paused > deadline or now >= deadline):
                     raise AdmissionTimeout(max(paused, 1.0))
-                # Woken at the deadline to look again; where nothing is limited then, a look each second is enough.
-                patience = None if deadline == math.inf else (deadline - now if deadline > now else 1.0)
-                await asyncio.wait((waiter,), timeout=patience)
-            return waiter.result()
+                self._deadlines[waiter] = deadline
+                if self._patience is None or deadline < self._patience.when():
+                    self._look_at(max(deadline, now))
+            return await waiter
         except BaseException:
             self._give_up(waiter)
             raise
+        finally:
+            self._deadlines.pop(waiter, None)
 
     def leave(self, ticket: int) -> None:
         """Note that a request is back, and let the next one go."""
@@ -113,10 +119,18 @@ class AdmissionQueue:
         self._over = error
         self.close()
         while self._waiters:
-            self._waiters.popleft().set_exception(error())
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error())
 
     def close(self) -> None:
-        """Stop the timer; waiters are their callers' to cancel."""
+        """Stop the timers; waiters are their callers' to cancel."""
+        self._stop_timer()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -128,11 +142,33 @@ class AdmissionQueue:
                 self.leave(waiter.result())
         else:
             waiter.cancel()
-            self._waiters.remove(waiter)
+            with contextlib.suppress(ValueError):  # the pump has passed over it
+                self._waiters.remove(waiter)
+
+    def _look_at(self, when: float) -> None:
+        """Set the timer for the next whose patience ends."""
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = asyncio.get_running_loop().call_at(when, self._turn_away)
+
+    def _turn_away(self) -> None:
+        """Turn those away whose deadline is past; while nothing is limited they are looked at again each second."""
+        self._patience = None
+        now = self._clock()
+        if self.limiter.limited:
+            paused = self.limiter.paused_for(now)
+            for waiter in [waiter for waiter, deadline in self._deadlines.items() if deadline <= now]:
+                del self._deadlines[waiter]
+                if not waiter.done():
+                    self._waiters.remove(waiter)
+                    waiter.set_exception(AdmissionTimeout(max(paused, 1.0)))
+        if self._deadlines:
+            earliest = min(self._deadlines.values())
+            self._look_at(earliest if earliest > now else now + 1.0)
 
     def _pump(self) -> None:
         """Let out the requests that may go, and set the timer for the next."""
-        self.close()
+        self._stop_timer()
         now = self._clock()
         while self._waiters:
             wait = self.limiter.wait_time(now)
@@ -141,4 +177,5 @@ class AdmissionQueue:
                     self._timer = asyncio.get_running_loop().call_later(wait, self._pump)
                 return
             waiter = self._waiters.popleft()
-            waiter.set_result(self.limiter.acquire(now))
+            if not waiter.done():  # it may have been cancelled in this moment
+                waiter.set_result(self.limiter.acquire(now))

@@ -124,7 +124,7 @@ def one_text(name: str, given: object) -> Mapping[str, Any]:
     raise InvalidInputError(f"text, or a mapping with {name}", (name,))
 
 
-def keyed(operation: Operation, id: Key) -> dict[str, Key]:
+def keyed(operation: Operation, id: Key) -> dict[str, Any]:
     """Return the id as path parameter of an operation: its last one."""
     return {operation.parameters[-1]: id}
 

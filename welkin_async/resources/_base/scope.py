@@ -231,6 +231,17 @@ class Scope:
         Raises:
             InvalidInputError: a parameter, the query or the body cannot be sent.
         """
+        return self._made(operation, body, query, options, params)
+
+    def _made(
+        self,
+        operation: Operation,
+        body: object,
+        query: Mapping[str, Any] | None,
+        options: Mapping[str, Any] | None,
+        params: Mapping[str, Key],
+    ) -> Request:
+        """Put a request together; by position, as handing keywords on takes a third as long as all of this."""
         asked = self.params
         if params:
             asked = {**asked}
@@ -268,9 +279,17 @@ class Scope:
         scheme, authority, before = _origin(self.base_url)
         return URL.build(scheme=scheme, authority=authority, path=before + path, query_string=query, encoded=True)
 
-    def send(self, operation: Operation, **arguments: Any) -> Coroutine[Any, Any, Answer]:
+    def send(
+        self,
+        operation: Operation,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **params: Key,
+    ) -> Coroutine[Any, Any, Answer]:
         """Put a request together and send it; arguments as for `request`."""
-        return self.sender().send(self.request(operation, **arguments))
+        return self.sender().send(self._made(operation, body, query, options, params))
 
     async def transfer(self, operation: Operation, stream: Streamed, **arguments: Any) -> Answer:
         """Put a request together whose body passes through a stream, and send it; arguments as for `request`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import sqlite3
@@ -99,7 +100,6 @@ class SqliteStore:
 
     async def _run(self, work: Callable[[sqlite3.Connection], T], *, make: bool = False) -> T:
         """Do some work in a thread, one after another."""
-        from anyio import to_thread
 
         def locked() -> T:
             with self._turn:
@@ -108,7 +108,7 @@ class SqliteStore:
                 return work(self._connection)
 
         try:
-            return await to_thread.run_sync(locked)
+            return await _in_a_thread(locked)
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
                 raise SharedStoreError(NOT_MADE) from None
@@ -117,3 +117,17 @@ class SqliteStore:
             raise SharedStoreError("the shared file is no database") from None
         except OSError as error:
             raise SharedStoreError(f"the shared file cannot be opened: {error.strerror}") from None
+
+
+async def _in_a_thread(work: Callable[[], T]) -> T:
+    """Do some work in a thread, and wait for it also where that is cancelled, so that its connection is free then.
+
+    As anyio does, whose first call holds the event loop up for a tenth of a second: it is that of a session's start.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait((running,))
+        running.exception()  # looked at: there is nobody left to tell
+        raise
