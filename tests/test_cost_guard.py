@@ -22,7 +22,9 @@ from yarl import URL
 
 from welkin_async import Welkin
 from welkin_async.bulk import CdtRow, create_cdt_records
+from welkin_async.bulk.keys.cdt_keys import CdtKeys
 from welkin_async.http.attempt import Reply
+from welkin_async.validation.comparison import FieldComparison
 from welkin_async.wire.exchange import Exchange
 
 TOLERANCE = 1.10
@@ -35,9 +37,11 @@ BOUNDS: dict[str, dict[tuple[int, int], float]] = {
     "single create": {(3, 11): 92.0, (3, 12): 89.0, (3, 13): 89.0},
     "get": {(3, 11): 57.0, (3, 12): 56.0, (3, 13): 56.0},
     "walk": {(3, 11): 10.7, (3, 12): 10.7, (3, 13): 10.7},
+    "listing of a keyed import": {(3, 11): 86.6},
 }
 
 PATIENT = "23a7711a-8133-4876-b7eb-000000000000"
+EMPTY = "23a7711a-8133-4876-b7eb-000000000001"
 FIELDS = {f"field_{number}": f"value {number}" for number in range(9)} | {"dispenses": 2}
 SIZE = 50
 
@@ -64,6 +68,9 @@ def _answer(method: str, url: URL) -> tuple[int, Any]:
     if "/cdts/" not in url.path:
         return 200, {"id": PATIENT, "firstName": "Charlie"}
     number = int(url.query["page"])
+    if EMPTY in url.path:
+        page = {"content": [], "number": number, "size": int(url.query["size"]), "last": True, "totalPages": 0}
+        return 200, {"name": "medication", "data": {**page, "totalElements": 0}}
     items = [_record(f"{number}-{index}") for index in range(SIZE)]
     return 200, {"data": {"content": items, "number": number, "last": False}}
 
@@ -132,7 +139,18 @@ async def _walk(welkin: Welkin, count: int) -> int:
     return seen
 
 
-WORKS: dict[str, Work] = {"bulk create": _bulk_create, "single create": _single_create, "get": _get, "walk": _walk}
+async def _listing(welkin: Welkin, count: int) -> int:
+    keys = CdtKeys(welkin.scope, "medication", "external_id", FieldComparison)
+    return sum([await keys.listing(EMPTY, 0.0) == [] for _ in range(count)])
+
+
+WORKS: dict[str, Work] = {
+    "bulk create": _bulk_create,
+    "single create": _single_create,
+    "get": _get,
+    "walk": _walk,
+    "listing of a keyed import": _listing,
+}
 
 
 class _Count:

@@ -40,6 +40,11 @@ async def journal(path: Path) -> AsyncIterator[Journal]:
 async def left(journal: Journal, path: Path) -> Path:
     """Commit all, and return a copy of the file as a kill would leave it."""
     await journal.flush()
+    return copied(path)
+
+
+def copied(path: Path) -> Path:
+    """Return a copy of the file as a kill would leave it."""
     copy = path.with_name("copy.journal")
     for suffix in ("", "-wal"):
         copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
@@ -248,6 +253,48 @@ async def test_unknown_keys_outlive_runs_until_they_are_swept(journal: Journal, 
     again.unknown(7, "key 7", "patient 1", 1.0)
     assert [row.key async for row in again.ever_unknown()] == ["key 1202", "key 7"]
     await again.aclose()
+
+
+async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Journal, path: Path) -> None:
+    await journal.reserve(0)
+    for number in range(20):
+        journal.landed(number, f"key {number}", f"patient {number % 4}", f"r{number}")
+    assert await journal.count_unscanned() == 20
+    rows = [row async for row in journal.ever_landed()]
+    assert sorted(row.position for row in rows) == [*range(20)]
+    assert [row.patient for row in rows] == sorted(row.patient for row in rows)
+    journal.scanned("patient 0", (), landed=True)
+    journal.scanned("patient 1", (), landed=True)
+    journal.scanned("patient 2", ())  # a row of it was not shown
+    journal.landed(20, "key 20", "patient 0", "r20")  # what lands after the scan was not scanned
+    assert await journal.count_unscanned() == 11
+    await journal.aclose()
+    again = await opened(path)
+    assert {row.patient for row in [row async for row in again.ever_landed()]} == {f"patient {n}" for n in (0, 2, 3)}
+    assert [row.key for row in await again.landed_of("patient 0")] == ["key 20"]
+    await again.aclose()
+
+
+async def test_scanned_rows_are_forgotten_while_a_long_scan_goes_on(journal: Journal, path: Path) -> None:
+    await journal.reserve(0)
+    for number in range(9_000):
+        journal.landed(number, f"key {number}", f"patient {number:04}", f"r{number}")
+    seen = 0
+    async for row in journal.ever_landed():
+        journal.scanned(row.patient, (), landed=True)
+        seen += 1
+    assert seen == 9_000
+    assert await unscanned(copied(path)) < 9_000 - 4_000 + 1
+    await journal.flush()
+    assert await unscanned(copied(path)) == 0
+
+
+async def unscanned(path: Path) -> int:
+    journal = await opened(path)
+    try:
+        return await journal.count_unscanned()
+    finally:
+        await journal.aclose()
 
 
 async def test_a_key_belongs_to_one_row(journal: Journal, path: Path) -> None:

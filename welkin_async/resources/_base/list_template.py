@@ -62,11 +62,8 @@ class ListTemplate(Generic[R]):
         self._model = model = scope.request(operation, query=wire, options=options, **{parameter: "parent"})
         # Braces are in no encoded parameter, so that they mark the parent's place.
         before, _, self._after = operation.path({**scope.params, parameter: "{}"}).partition("{}")
-        self._scheme, self._authority, self._before = (
-            model.url.scheme,
-            model.url.raw_authority,
-            scope.url(before).raw_path,
-        )
+        self._scheme, self._authority = model.url.scheme, model.url.raw_authority
+        self._before = scope.url(before).raw_path
         self._query = wire
         text = encode_query(wire)
         self._text = f"{text}&" if text else ""
