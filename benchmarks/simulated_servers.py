@@ -22,6 +22,7 @@ __all__ = [
     "PoisonRow",
     "Server",
     "SlidingWindow",
+    "WindowFromFirst",
 ]
 
 
@@ -161,6 +162,34 @@ class FixedWindow(_Limited):
         """Return what the windows come to that are touched."""
         windows = int((seconds + self._offset) / self._window) + 1
         return min(windows * self.rate * self._window, super(_Limited, self).possible(seconds, workers))
+
+
+class WindowFromFirst(_Limited):
+    """Counts in seconds of which each begins with the first request after the last, as the sandbox does.
+
+    Args:
+        chance: Source of randomness.
+        work: Seconds for which one request after the other keeps its only process busy.
+        given: As for the others.
+    """
+
+    def __init__(self, chance: random.Random, *, work: float = 0.0, **given: Any) -> None:
+        super().__init__(chance, **given)
+        self._work, self._idle_at, self._queued = work, 0.0, 0.0
+        self._end, self._count = -math.inf, 0
+
+    def admits(self, now: float) -> bool:
+        """Count a request when its turn has come."""
+        self._idle_at = max(self._idle_at, now) + self._work * (0.7 + 0.6 * self.chance.random())
+        self._queued = self._idle_at - now
+        if self._idle_at >= self._end:
+            self._end, self._count = self._idle_at + 1.0, 0
+        self._count += 1
+        return self._count <= self.rate
+
+    def service(self, answer: Answer) -> float:
+        """Return how long it takes with the wait for its turn; a refusal comes at once then."""
+        return self._queued + (super().service(answer) if answer.status == 201 else 0.1 * self.latency)
 
 
 class SlidingWindow(_Limited):

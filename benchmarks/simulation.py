@@ -90,13 +90,21 @@ class Policy(Protocol):
 
 
 class Controlled:
-    """The package's own controller."""
+    """The package's own controller.
+
+    Args:
+        chance: Source of randomness.
+        concurrency: Requests in flight that the session allows itself; an import's own are a part of them.
+        rate: Requests per second that it allows itself; None for no bound.
+    """
 
     sets_aside = True
 
-    def __init__(self, chance: random.Random, workers: int, *, rate: float | None = None) -> None:
+    def __init__(self, chance: random.Random, concurrency: int, *, rate: float | None = None) -> None:
         self.now = 0.0
-        self.controller = RateController(rate=rate, concurrency=workers, clock=lambda: self.now, jitter=chance.random)
+        self.controller = RateController(
+            rate=rate, concurrency=concurrency, clock=lambda: self.now, jitter=chance.random
+        )
 
     def wait(self, now: float) -> float:
         """Ask the controller."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import statistics
 from functools import partial
 
 import pytest
 
 from benchmarks.rate_cases import CASES, measure
 from benchmarks.rate_control import failures, markdown, picture, summary
-from benchmarks.simulated_servers import AtMost, Bucket, Chance, Server
+from benchmarks.simulated_servers import AtMost, Bucket, Chance, Server, WindowFromFirst
 from benchmarks.simulation import ByHand, Controlled, simulate
 
 SEEDS = (0, 1)
@@ -58,6 +59,37 @@ def test_a_server_without_a_limit_is_not_held_back(name: str) -> None:
 
 def test_a_seed_gives_the_same_figures_again() -> None:
     assert measure("sliding log", "controller", 5) == measure("sliding log", "controller", 5)
+
+
+@pytest.mark.parametrize("concurrency", [64, 1000])
+@pytest.mark.parametrize("work", [0.0002, 0.001, 0.0016])
+def test_a_short_import_meets_the_limit_once_and_then_uses_it(work: float, concurrency: int) -> None:
+    """A cold start and about 15 s, in which the first storm decides; the length varies, and with it how it ends."""
+    used, refused = [], []
+    for seed in range(12):
+        rows = 2700 + 50 * seed
+        server = WindowFromFirst(random.Random(seed), work=work)
+        policy = Controlled(random.Random(seed + 100), concurrency)
+        run = simulate(policy, server, random.Random(seed + 200), seconds=30, rows=rows)
+        assert run.total == rows
+        used.append(rows / server.rate / run.finished)
+        refused.append(run.refused_share)
+    assert statistics.median(used) >= 0.94
+    assert min(used) >= 0.88  # a row that is refused in the last second waits a second for nothing else
+    assert statistics.median(refused) <= 0.04
+    assert max(refused) <= 0.05
+
+
+@pytest.mark.parametrize("latency", [0.02, 0.05])
+def test_a_short_import_that_meets_refusals_by_chance_is_as_fast_as_a_loop_by_hand(latency: float) -> None:
+    def speed(policy: Controlled | ByHand, seed: int) -> float:
+        server = Chance(random.Random(seed), throttled=0.04, latency=latency)
+        run = simulate(policy, server, random.Random(seed + 200), rows=6000, patients=20)
+        assert run.total == 6000
+        return 6000 / run.finished
+
+    ratios = [speed(Controlled(random.Random(seed), 1000), seed) / speed(ByHand(), seed) for seed in range(3)]
+    assert statistics.median(ratios) >= 1.0
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3])

@@ -258,7 +258,7 @@ class RateController:
 
     def _judge(self, now: float) -> None:
         """Close the window if it is full, or has more refused than a full one may have."""
-        if self._starting and self._in_a_row > _STORM / 4:
+        if self._pace is None and self._in_a_row > _STORM / 4:
             return  # this may become a storm, and a rate of less than a second says little
         window, seconds = self._window, now - self._window.since
         answers = window.accepted + window.refused
