@@ -66,6 +66,7 @@ async def test_four_processes_send_together_what_they_were_told(server: Sandbox,
 
 
 @pytest.mark.timing
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)  # what is learned does not depend on where it is kept
 async def test_four_processes_learn_together_what_the_server_allows(server: Sandbox, url: str) -> None:
     found = await run(server, url, EVEN, None)
     assert (found.lost, found.doubled) == (0, 0)
