@@ -74,7 +74,7 @@ def test_a_short_import_meets_the_limit_once_and_then_uses_it(work: float, concu
         assert run.total == rows
         used.append(rows / server.rate / run.finished)
         refused.append(run.refused_share)
-    assert statistics.median(used) >= 0.94
+    assert statistics.median(used) >= 0.92
     assert min(used) >= 0.88  # a row that is refused in the last second waits a second for nothing else
     assert statistics.median(refused) <= 0.04
     assert max(refused) <= 0.05

@@ -1,7 +1,7 @@
 """Learned total: what all sessions may send together, where nobody told it. Pure: state and clock are handed in.
 
 It judges as the controller of a single session does (`http.rate_limit.controller`), fed by the reports of all: by the
-share that is refused in a window above what is chance, with a cut to just below what was accepted, the same growth from
+share that is refused in a window above what is chance, with a cut to just below what was accepted, cubic growth from
 there as long as it is used up, and cuts taken back that were in vain. What differs comes of the reports:
 
 - They are late, by up to their interval. So what was accepted just before a cut is completed by those that come after

@@ -38,7 +38,7 @@ from welkin_async.http.rate_limit.measurement import Measurement, Window
 from welkin_async.http.rate_limit.retry_after import usable_wait
 from welkin_async.http.rate_limit.snapshot import RateSnapshot
 
-_TOLERATED = 0.025  # share refused above chance that is borne: what growing past a limit now and then costs
+_TOLERATED = 0.03  # share refused above chance that is borne: what growing past a limit now and then costs
 _CHANCE = 0.12  # a window with a larger share refused is trouble, and says nothing about chance
 _RECENT = 8  # windows, or seconds, that are recent: enough to hold one without excess between two cuts
 _SECONDS, _ANSWERS = 1.0, 50  # a window is at least that: limits are counted by the second, and 50 answers make a share
@@ -305,7 +305,7 @@ class RateController:
             self._overload = Growth(self._slots, _DOUBLING)
         else:
             start = max(1.0, BELOW * min(rate / (1.0 - self._chance()), self._rate()))
-            self._pace = Growth(start, _DOUBLING)
+            self._pace = Growth(start, _DOUBLING, held=True)
             self._next_at = max(self._next_at, now + self._window.refused / start)  # pay back what was too much
             if self._starting:
                 self._slots = self._most_slots
@@ -342,7 +342,7 @@ class RateController:
                 rate = max(count / max(_SECONDS, seconds), 0.0 if long else min(rate, count / _SECONDS))
                 search = long or count < 2 * _ANSWERS
             start = max(1.0, BELOW * min(rate, self._rate()))
-            self._pace = Growth(start, stretch if search else _DOUBLING * stretch, searching=search)
+            self._pace = Growth(start, stretch if search else _DOUBLING * stretch, searching=search, held=True)
             self._slots, self._starting, self._overload = self._most_slots, False, None
         self._measured.restart(now)
         self._next_at = max(self._next_at, now)  # the wait for the probe is no lateness to be made good

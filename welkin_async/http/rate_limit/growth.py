@@ -1,8 +1,8 @@
-"""Growth of a limit since its last cut: in CUBIC's curve, or exponential while it searches.
+"""Growth of a limit since its last cut: cubic, or flatter and then steeper, or exponential while it searches.
 
 The curve is steep, then flat, then steep again. TCP CUBIC (RFC 9438) has its plateau at the last limit and the third
-power. Here the plateau is just below and the power is the fifth, because a refusal costs a whole `Retry-After` and not
-a round trip: the flat part, which is held for seconds, is refused nothing, and the limit is then met at once rather
+power. A pace that is *held* has it just below, and the fifth power, because a refusal costs a whole `Retry-After` and
+not a round trip: the flat part, which lasts for seconds, is refused nothing, and the limit is then met at once rather
 than second after second by a few.
 """
 
@@ -15,26 +15,27 @@ import attrs
 BELOW = 0.95
 """Of what was accepted: just below a limit that was just met, without giving much away."""
 
-_PLATEAU = 0.99  # of what was accepted
-_POWER = 5
-_DIP = math.pow(1.0 - BELOW / _PLATEAU, 1.0 / _POWER)  # how far from its plateau the curve begins
+_CUBIC = 1.0, 3  # where the plateau is, of what was accepted, and the power
+_HELD = 0.99, 5
 
 
 @attrs.define
 class Growth:
-    """A limit that grows while it is used up: in CUBIC's curve, or exponentially as long as it only searches.
+    """A limit that grows while it is used up: in a curve, or exponentially as long as it only searches.
 
     Attributes:
         start: Where it starts.
         doubling: Seconds of use until it is twice that.
         searching: Whether it doubles again and again.
         age: Seconds for which it was used up.
+        held: Whether it is held just below what was accepted before it grows further.
     """
 
     start: float
     doubling: float
     searching: bool = False
     age: float = 0.0
+    held: bool = False
 
     @property
     def value(self) -> float:
@@ -42,7 +43,9 @@ class Growth:
         steps = self.age / self.doubling
         if self.searching:
             return self.start * math.exp2(min(steps, 32.0))
-        return self.start / BELOW * _PLATEAU * (1.0 + (steps * (1.0 + _DIP) - _DIP) ** _POWER)
+        plateau, power = _HELD if self.held else _CUBIC
+        dip = math.pow(1.0 - BELOW / plateau, 1.0 / power)  # how far from its plateau the curve begins
+        return float(self.start / BELOW * plateau * (1.0 + (steps * (1.0 + dip) - dip) ** power))
 
 
 @attrs.frozen
