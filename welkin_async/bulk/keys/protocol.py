@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -65,15 +65,17 @@ class Keys(Protocol):
         """Return under which other keys, as they are compared, a row's record may be there from before."""
         ...
 
-    async def listing(self, group: str, since: float, /) -> Sequence[Any] | None:
+    def listing(self, group: str, since: float, /) -> Coroutine[Any, Any, Sequence[Any] | None]:
         """List a group's records created since a wall-clock moment; None where the listing is not complete."""
         ...
 
-    async def copies(self, group: str, reported: Mapping[str, str | None], since: float, /) -> Sequence[Any] | None:
+    def copies(
+        self, group: str, reported: Mapping[str, str | None], since: float, /
+    ) -> Coroutine[Any, Any, Sequence[Any] | None]:
         """List all that can be found of a group, for the final scan; keys come with the id reported, where there is."""
         ...
 
-    async def listing_or_long(self, group: str, /) -> Sequence[Any] | None:
+    def listing_or_long(self, group: str, /) -> Coroutine[Any, Any, Sequence[Any] | None]:
         """List a group as `listing` does, or raise `LongListingError` where it is long and keys can be asked for."""
         ...
 

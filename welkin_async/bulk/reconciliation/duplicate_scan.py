@@ -82,9 +82,9 @@ class DuplicateScan:
     _server: Server | None
     _journal: Journal
     _since: float
-    _at_once: int = attrs.field(kw_only=True)
-    _remove_doubles: bool = attrs.field(kw_only=True)
-    _fail: Callable[[WelkinError], None] = attrs.field(kw_only=True)
+    _at_once: int = attrs.field(kw_only=True, alias="at_once")
+    _remove_doubles: bool = attrs.field(kw_only=True, alias="remove_doubles")
+    _fail: Callable[[WelkinError], None] = attrs.field(kw_only=True, alias="fail")
     _left: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _starts_at: float | None = attrs.field(default=None, init=False)
     found: list[Duplicate] = attrs.field(factory=list, init=False)
