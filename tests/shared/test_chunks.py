@@ -231,10 +231,8 @@ class _Unrenewed:
 
 
 async def test_while_the_ledger_does_not_answer_no_chunk_begins_and_it_goes_on_afterwards(
-    server: Sandbox, session: Welkin, tmp_path: Path
+    server: Sandbox, session: Welkin, store: _Switched
 ) -> None:
-    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
-    await create(store)
     ledger = DocumentLedger(store, lease=3.0)
     await ledger.open_run("run", "file")
     rows = rows_of(server)
@@ -250,7 +248,6 @@ async def test_while_the_ledger_does_not_answer_no_chunk_begins_and_it_goes_on_a
     store.down = store.down_after_claim = False
     report = await begin(session, rows[:20], DocumentLedger(store, lease=0.2))
     assert (report.created, report.adopted) == (20, 20)
-    await store.aclose()
 
 
 class _Switched:
@@ -278,11 +275,18 @@ class _Switched:
         return done
 
 
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[_Switched]:
+    """A store that can be switched off, with nothing in it."""
+    switched = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
+    await create(switched)
+    yield switched
+    await switched.aclose()
+
+
 async def test_after_another_server_took_over_the_void_leases_are_waited_for_once(
-    server: Sandbox, connect: Any, tmp_path: Path
+    server: Sandbox, connect: Any, store: _Switched
 ) -> None:
-    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
-    await create(store)
     ledger = DocumentLedger(store, lease=0.6)
     await ledger.open_run("run", "file")
     rows = rows_of(server)
@@ -302,12 +306,9 @@ async def test_after_another_server_took_over_the_void_leases_are_waited_for_onc
         began = time.monotonic()
         await begin(session, rows[20:30], late, chunk="third", settle=0.1)
         assert time.monotonic() - began >= 1.1
-    await store.aclose()
 
 
-async def test_a_holder_that_began_after_another_server_took_over_is_waited_for(tmp_path: Path) -> None:
-    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
-    await create(store)
+async def test_a_holder_that_began_after_another_server_took_over_is_waited_for(store: _Switched) -> None:
     ledger = DocumentLedger(store, lease=0.2)
     await ledger.open_run("run", "file")
     store.servers = ["another"]
@@ -321,12 +322,9 @@ async def test_a_holder_that_began_after_another_server_took_over_is_waited_for(
     third = await ledger.claim("run", "c1", "two")  # after the first one's lease
     assert third is not None
     assert (third.attempt, third.quiet) == (3, 0.0)
-    await store.aclose()
 
 
-async def test_a_server_that_takes_over_in_the_middle_of_a_claim_voids_it_too(tmp_path: Path) -> None:
-    store = _Switched(open_store(f"sqlite:///{tmp_path}/other.db"))
-    await create(store)
+async def test_a_server_that_takes_over_in_the_middle_of_a_claim_voids_it_too(store: _Switched) -> None:
     ledger = DocumentLedger(store, lease=0.2)
     store.servers = ["one"]
     await ledger.open_run("run", "file")
@@ -337,7 +335,6 @@ async def test_a_server_that_takes_over_in_the_middle_of_a_claim_voids_it_too(tm
     store.servers = ["one", "another"] * 9
     with pytest.raises(StoreUnreachableError, match="in turn"):
         await ledger.claim("run", "c2", "holder")
-    await store.aclose()
 
 
 async def test_a_worker_that_fails_gives_its_chunk_back_at_once(

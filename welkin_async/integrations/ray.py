@@ -24,7 +24,7 @@ import anyio.to_thread
 import attrs
 
 from welkin_async.bulk import ChunkReport, merge
-from welkin_async.errors import ConfigurationError, WelkinError
+from welkin_async.errors import ConfigurationError
 from welkin_async.files import FileError, PatientColumn, ProcessFileOptions, WorkersFailedError
 from welkin_async.files.api import process_job
 from welkin_async.files.chunks.chunk_importer import FileWork
@@ -211,26 +211,21 @@ class RayImport:
         settings, url = self._told.read()
         _check_store(url, self._ray)
         shared = coordination(url, self._lease)
-        report: ChunkReport | None = None
-        error: str | None = None
         try:
-            async with Welkin.from_settings(settings, check="off") as welkin, contextlib.AsyncExitStack() as held:
-                held.enter_context(self._page.counting(welkin))
-                await shared.init()
-                await self._plan(welkin, shared, held)
-                self._page.start()
-                async with self._workers():
-                    for phase in self._phases():
-                        for number in phase:
-                            self._queue.add(number, self._files[number].made.chunks)
-                        await self._worked_off()
-                report = await self._finish(welkin)
-                return report
-        except WelkinError as failed:
-            error = str(failed)
-            raise
+            with self._page.writing(lambda: self.report, self._stop):
+                async with Welkin.from_settings(settings, check="off") as welkin, contextlib.AsyncExitStack() as held:
+                    held.enter_context(self._page.counting(welkin))
+                    await shared.init()
+                    await self._plan(welkin, shared, held)
+                    self._page.start()
+                    async with self._workers():
+                        for phase in self._phases():
+                            for number in phase:
+                                self._queue.add(number, self._files[number].made.chunks)
+                            await self._worked_off()
+                    self._page.report = await self._finish(welkin)
+                    return self._page.report
         finally:
-            self._page.write(report or self.report, stopped=self._stop.is_set(), error=error)
             for outputs in self._outputs:
                 outputs.close()
             await shared.aclose()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from welkin_async.bulk import ChunkReport
+from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_queue import Answer
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.report.chunk_metrics import ImportMetrics
@@ -27,6 +29,7 @@ class ImportPage:
 
     Attributes:
         digests: SHA-256 of each file, as soon as they are known.
+        report: The counts after the final scan; None until that is made.
     """
 
     def __init__(self, jobs: Sequence[RecordImport]) -> None:
@@ -35,6 +38,7 @@ class ImportPage:
         self._metrics = ImportMetrics()
         self._origin: RunOrigin | None = None
         self.digests: list[str] = []
+        self.report: ChunkReport | None = None
 
     def start(self) -> None:
         """Let its clock begin: the first chunk is about to be handed out."""
@@ -61,14 +65,24 @@ class ImportPage:
         if answer.metrics is not None:
             self._metrics.add(answer.metrics, counts=done)
 
-    def write(self, report: ChunkReport, *, stopped: bool = False, error: str | None = None) -> None:
-        """Write the page, where one is asked for; where it cannot be written that is logged.
+    @contextlib.contextmanager
+    def writing(self, counted: Callable[[], ChunkReport], stop: asyncio.Event) -> Iterator[None]:
+        """Write the page at the end of the context, where one is asked for; where it cannot be written that is logged.
 
         Args:
-            report: The counts of the chunks that are done.
-            stopped: Whether it was asked to stop.
-            error: Why it ended before its time; None where it did not.
+            counted: Returns the counts of the chunks that are done, for an import that ends before its final scan.
+            stop: Set where it was asked to stop.
         """
+        error: str | None = None
+        try:
+            yield
+        except WelkinError as failed:
+            error = str(failed)
+            raise
+        finally:
+            self._write(self.report or counted(), stopped=stop.is_set(), error=error)
+
+    def _write(self, report: ChunkReport, *, stopped: bool, error: str | None) -> None:
         if self._path is None or self._origin is None:
             return
         found = self._file_report(report, stopped=stopped, error=error)

@@ -135,19 +135,11 @@ class ProcessPool:
             FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written.
             WelkinError: the store cannot be used, or the final scan not be made.
         """
-        report: ChunkReport | None = None
-        error: str | None = None
-        try:
-            with contextlib.ExitStack() as held:
-                settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
-                held.enter_context(self._page.counting(self._welkin))
-                report = await self._import(attrs.evolve(self._job, settings=settings))
-                return report
-        except WelkinError as failed:
-            error = str(failed)
-            raise
-        finally:
-            self._page.write(report or self.report, stopped=self._stop.is_set(), error=error)
+        with self._page.writing(lambda: self.report, self._stop), contextlib.ExitStack() as held:
+            settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
+            held.enter_context(self._page.counting(self._welkin))
+            self._page.report = await self._import(attrs.evolve(self._job, settings=settings))
+            return self._page.report
 
     async def _import(self, job: RecordImport) -> ChunkReport:
         """Import a file of this machine; see `run`."""
