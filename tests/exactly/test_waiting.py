@@ -75,7 +75,8 @@ async def test_an_outage_in_the_middle_of_the_proof_does_not_fail_it(server: San
 
 
 async def test_an_outage_before_the_last_sweep_is_waited_for(server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("welkin_async.bulk.reconciliation.duplicate_scan._TRIES", 1)
+    # Not one try: the server may come back between the last attempt of a listing and the read that tells it is down.
+    monkeypatch.setattr("welkin_async.bulk.reconciliation.duplicate_scan._TRIES", 2)
     rows = rows_for(server, 20)
     server.faults.add(Fault(FaultKind.RESET_LATE, operation="cdts.create", after=10, delay=1.0))
 
@@ -84,9 +85,9 @@ async def test_an_outage_before_the_last_sweep_is_waited_for(server: Sandbox, mo
             yield row
         while len(server.store.cdt_records(CDT)) < 21:
             await asyncio.sleep(0.01)
-        server.outage(2.0)
+        server.outage(4.0)
 
-    async with connect(server, timeout=1.0) as welkin:
+    async with connect(server, timeout=1.0, max_attempts=2) as welkin:
         stream = bulk.stream_cdt_records(welkin, CDT, source(), **FAST)
         async with stream:
             outcomes = [outcome async for outcome in stream]

@@ -371,11 +371,9 @@ async def test_a_token_past_its_prime_is_refreshed_while_callers_go_on(
     old = cache.current()
     assert old is not None
     cache._clock = lambda: loop.time() + 3400.0
-    script(server, FaultKind.STALL_BEFORE, TOKEN, delay=0.6)
-    started = time.monotonic()
+    script(server, FaultKind.STALL_BEFORE, TOKEN, delay=3.0)
     await asyncio.gather(*(welkin.patients.get(patient) for _ in range(20)))
-    assert time.monotonic() - started < 0.5
-    assert cache.current() is old
+    assert cache.current() is old  # nobody has waited for the new one
     while cache.current() is old:
         await asyncio.sleep(0.05)
     assert (server.stats.token_requests, server.stats.statuses[401]) == (2, 0)
