@@ -312,14 +312,14 @@ async def test_leaving_waits_for_one_attempt_at_most(server: Sandbox, patient: s
     """A create whose answer never comes is unknown when its attempt times out, and not sent again."""
     async with connect(server, timeout=0.2) as welkin:
         await welkin.patients.get(patient)
-        server.faults.add(Fault(FaultKind.STALL_AFTER, "cdts.create", delay=1.0, times=4, after=1))
+        server.faults.add(Fault(FaultKind.STALL_AFTER, "cdts.create", delay=10.0, times=4, after=1))
         seen: list[Outcome[Any, Any]] = []
         started = asyncio.get_running_loop().time()
         async with stream_cdt_records(welkin, CDT, rows(patient, 100), concurrency=4) as outcomes:
             async for outcome in outcomes:
                 seen.append(outcome)
                 break
-        assert asyncio.get_running_loop().time() - started < 0.8
+        assert asyncio.get_running_loop().time() - started < 5.0
         statuses = [outcome.status for outcome in outcomes.unfinished]
         assert statuses.count(Status.UNKNOWN) >= 3
         assert server.stats.operations["cdts.create"] + server.stats.in_flight <= 8
@@ -328,7 +328,7 @@ async def test_leaving_waits_for_one_attempt_at_most(server: Sandbox, patient: s
 
 async def test_cancelled_from_outside(server: Sandbox, welkin: Welkin, patient: str) -> None:
     await welkin.patients.get(patient)
-    server.latency = 0.1
+    server.latency = 0.5
     source = Pulled(rows(patient, 500))
     streams: list[Any] = []
     seen: list[Outcome[Any, Any]] = []
@@ -345,13 +345,13 @@ async def test_cancelled_from_outside(server: Sandbox, welkin: Welkin, patient: 
     started = asyncio.get_running_loop().time()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert asyncio.get_running_loop().time() - started < 0.05
+    assert asyncio.get_running_loop().time() - started < 0.3
     (outcomes,) = streams
     every(outcomes, seen, source.count)
     unknown = [outcome for outcome in outcomes.unfinished if outcome.status is Status.UNKNOWN]
     assert len(unknown) >= 6
     assert all(isinstance(outcome.error, OutcomeUnknownError) for outcome in unknown)
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.7)
     assert held(server) == {outcome.row.key for outcome in [*seen, *unknown]}
 
 

@@ -184,6 +184,7 @@ async def test_a_token_whose_life_is_over_by_the_wall_clock_is_renewed_whatever_
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 async def test_a_fresh_token_is_tried_again_after_one_to_two_seconds() -> None:
     async with issuing() as (issuer, welkin):
         issuer.code = "NOT_VALID_JSON_WEB_TOKEN"
@@ -331,7 +332,7 @@ async def test_a_token_call_that_fails_is_made_again(
         started = time.monotonic()
         found = await asyncio.gather(*(welkin.patients.get(patient) for _ in range(10)))
         assert {each.id for each in found} == {patient}
-        assert 0.05 <= time.monotonic() - started < 1.0
+        assert 0.05 <= time.monotonic() - started < 4.0
     assert server.faults.unmet() == []
     assert server.stats.token_requests == 2
 
@@ -422,14 +423,14 @@ async def test_closing_ends_the_flight(server: Sandbox, patient: str) -> None:
 
 
 async def test_the_token_call_takes_no_slot_and_no_rate(server: Sandbox, patient: str) -> None:
-    async with connect(server, concurrency=1, rate=4.0) as welkin:
+    async with connect(server, concurrency=1, rate=2.0) as welkin:
         started = time.monotonic()
         await welkin.patients.get(patient)
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 0.4
         server.expire_tokens()
         # Two more requests at the rate, the token call between them at none.
         await welkin.patients.get(patient)
-        assert 0.35 < time.monotonic() - started < 0.7
+        assert 0.7 < time.monotonic() - started < 1.4
     assert server.stats.token_requests == 2
 
 

@@ -68,14 +68,14 @@ async def test_a_reset_is_seen_below_http(server: Sandbox, api: Api) -> None:
 
 
 async def test_reset_late_lands_after_the_connection_is_gone(server: Sandbox, api: Api, patient: str) -> None:
-    script(server, FaultKind.RESET_LATE, delay=0.1)
+    script(server, FaultKind.RESET_LATE, delay=1.0)
     started = time.monotonic()
     with pytest.raises(aiohttp.ClientOSError):
         await api("POST", path(patient), {})
-    assert time.monotonic() - started < 0.08
+    assert time.monotonic() - started < 0.8
     assert (held(server), server.late) == (0, 1)
     await server.settle()
-    assert time.monotonic() - started >= 0.1
+    assert time.monotonic() - started >= 1.0
     assert (held(server), server.late) == (1, 0)
 
 
@@ -122,7 +122,7 @@ async def test_a_stall_does_not_hold_up_the_end(patient: str) -> None:
         await server.close()
         with pytest.raises(aiohttp.ClientError):
             await pending
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 async def test_truncated(server: Sandbox, api: Api, patient: str) -> None:
