@@ -18,7 +18,7 @@ from typing import Any
 HEAD, OTHER = "127.0.0.2", "127.0.0.3"  # Ray takes the interface's address in place of 127.0.0.1
 PORT = 6399
 WORKER = b"ray::ChunkWorker"
-_START = 60.0  # seconds
+_START = 120.0  # seconds
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 
 # A namespace of its own for the network, so that nobody else reaches Ray's ports, and one for processes, so that none

@@ -57,8 +57,8 @@ UNKNOWN: list[tuple[str, dict[str, Any], bool, type[RequestError]]] = [
     ("reset before", {"kind": Kind.RESET_BEFORE}, False, ConnectionLostError),
     ("reset after", {"kind": Kind.RESET_AFTER}, True, ConnectionLostError),
     ("reset late", {"kind": Kind.RESET_LATE, "delay": 0.05}, True, ConnectionLostError),
-    ("stall before", {"kind": Kind.STALL_BEFORE, "delay": 0.4}, True, ConnectionLostError),
-    ("stall after", {"kind": Kind.STALL_AFTER, "delay": 0.4}, True, ConnectionLostError),
+    ("stall before", {"kind": Kind.STALL_BEFORE, "delay": 1.5}, True, ConnectionLostError),
+    ("stall after", {"kind": Kind.STALL_AFTER, "delay": 1.5}, True, ConnectionLostError),
     ("truncated", {"kind": Kind.TRUNCATED}, True, ConnectionLostError),
     ("garbage", {"kind": Kind.GARBAGE}, True, DecodeError),
     ("empty", {"kind": Kind.EMPTY}, True, DecodeError),
@@ -81,7 +81,7 @@ refusals = pytest.mark.parametrize(("status", "kind"), REFUSALS)
 
 
 def timeout_for(fault: dict[str, Any]) -> float:
-    return 0.15 if "stall" in fault["kind"] else 5.0
+    return 0.4 if "stall" in fault["kind"] else 5.0
 
 
 async def settled(server: Sandbox) -> None:
