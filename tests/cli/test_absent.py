@@ -141,6 +141,48 @@ def test_a_refused_row_counts_as_there(command: Command, local: Local, file: Pat
     assert "src/row-24" in held(local)
 
 
+@pytest.mark.parametrize(("refills", "deleted"), [("many", 0), ("7", 1)])
+def test_a_row_that_went_over_to_another_patient_keeps_its_record_until_there_is_another(
+    command: Command, local: Local, file: Path, patients: list[str], refills: str, deleted: int
+) -> None:
+    rows = rows_of(patients, range(30))
+    patient = next(row[0] for row in rows if row[-1] == "row-24")
+    other = next(each for each in patients if each != patient)
+    write_csv(file, HEADER, [row if row[-1] != "row-24" else (other, "M24", refills, "row-24") for row in rows])
+    plan = file.with_name("plan.ndjson")
+    compared = ("--dry-run", "--delete-absent", "--plan-file", plan, "--json")
+    command("upsert", file, *SPACED, "--no-journal", *compared)
+    assert [line["key"] for line in read_ndjson(plan) if line["status"] == "delete"] == ["row-24"]
+    told = summary(command, "upsert", file, *deletion(plan), exit_code=1 - deleted)
+    assert (told["absent"]["deleted"], told["absent"]["kept"]) == (deleted, 1 - deleted)
+    assert local.record_keys().count("src/row-24") == 1
+
+
+def test_a_key_that_differs_in_case_alone_is_unexpected_and_is_not_deleted(
+    command: Command, local: Local, file: Path, folder: Path, patients: list[str]
+) -> None:
+    plan = planned(command, file)
+    named = next(row for row in rows_of(patients, range(24)) if row[-1] == "row-5")
+    local.record(named[0], medication_name="M5", external_id="src/ROW-5")
+    plan.unlink()
+    planned(command, file)  # six, as before
+    told = summary(command, "verify", file, *STRICT, "--findings", folder / "found.ndjson", exit_code=1)
+    assert (told["present"], told["unexpected"]) == (24, 7)
+    assert "ROW-5" in {line["key"] for line in read_ndjson(folder / "found.ndjson")}
+
+
+def test_two_files_do_not_call_each_others_records_unexpected(
+    command: Command, local: Local, file: Path, folder: Path, patients: list[str]
+) -> None:
+    other = write_csv(folder / "other.csv", HEADER, rows_of(patients, range(24, 30)))
+    result = command("verify", file, other, *STRICT)
+    assert result.exit_code == 2
+    assert "--strict goes with a single file" in result.stderr
+    result = command("upsert", file, other, *SPACED, "--no-journal", "--dry-run", "--delete-absent")
+    assert result.exit_code == 2
+    assert "--delete-absent goes with a single file" in result.stderr
+
+
 def test_a_run_that_does_not_come_to_its_end_deletes_nothing(command: Command, local: Local, file: Path) -> None:
     plan = planned(command, file)
     content = file.read_text().replace("M3,", "N3,")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from welkin_async.cli import main
 from welkin_async.cli.app import app
 from welkin_async.sandbox import Fault, FaultKind
 
@@ -117,6 +118,17 @@ def test_the_first_ctrl_c_drains(local: Local, folder: Path, number: signal.Sign
     assert re.search(r"^created +3,000", done.stdout, re.MULTILINE)
     assert f"{created:,} done by earlier runs" in done.stdout
     assert len(set(local.record_keys())) == len(local.record_keys()) == 3000
+
+
+def test_ctrl_c_while_the_command_is_loaded_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "welkin_async.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "welkin_async.cli.app", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert main(["--version"]) == 130
 
 
 def test_the_second_ctrl_c_stops_at_once(local: Local, folder: Path) -> None:

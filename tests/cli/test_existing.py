@@ -112,6 +112,36 @@ def test_a_client_that_may_not_list_is_told_of_the_option(
     assert local.records() == []
 
 
+def test_a_client_that_may_not_list_imports_what_it_is_told_to_trust_and_doubles_nothing(
+    command: Command, local: Local, folder: Path, patients: list[str]
+) -> None:
+    path = write_csv(folder / "in.csv", HEADER, rows_of(patients, range(10)))
+    trusting = (*KEYED, "--settle", "0.2", "--final-settle", "0.3", "--existing", "trust")
+    local.fault(FaultKind.STATUS, status=403, operation="cdts.list", times=None)
+    told = summary(command, "import", path, *trusting)
+    assert (told["created"], told["outcome"]) == (10, "complete")
+    more = write_csv(folder / "more.csv", HEADER, rows_of(patients, range(10, 20)))
+    local.fault(FaultKind.RESET_AFTER, operation="cdts.create", after=3)
+    local.fault(FaultKind.RESET_BEFORE, operation="cdts.create", after=3)
+    told = summary(command, "import", more, *trusting, exit_code=1)
+    assert (told["created"], told["unknown"], told["complete"]) == (8, 2, False)
+    local.do(lambda: local.server.faults.clear())  # it is given the right
+    told = summary(command, "import", more, *trusting)
+    assert (told["earlier"], told["adopted"], told["outcome"]) == (8, 1, "complete")
+    assert sorted(local.record_keys()) == sorted(f"row-{number}" for number in range(20))
+
+
+def test_a_right_to_list_that_is_lost_is_named_for_what_it_is(
+    command: Command, local: Local, folder: Path, patients: list[str]
+) -> None:
+    path = write_csv(folder / "in.csv", HEADER, rows_of(patients, range(10)))
+    looks = len(patients) * 2  # totals for the estimate, and the listings of the patients
+    local.fault(FaultKind.STATUS, status=403, operation="cdts.list", after=looks, times=None)
+    told = summary(command, "import", path, *KEYED, exit_code=1)
+    assert "may not list records (403)" in told["error"]
+    assert len(local.records()) == told["created"] == 1
+
+
 def test_an_upsert_writes_what_differs_and_a_dry_run_says_so_before(
     command: Command, local: Local, folder: Path, patients: list[str]
 ) -> None:
@@ -200,6 +230,13 @@ def test_verify_names_each_fault_and_nothing_else(
     text = command("verify", path, *COMPARED).stdout
     assert "nothing was written" in text
     assert "missing" in text
+
+
+def test_verify_says_that_there_is_no_such_cdt(command: Command, folder: Path, patients: list[str]) -> None:
+    path = write_csv(folder / "in.csv", HEADER, rows_of(patients, range(3)))
+    result = command("verify", path, *(each.replace("medication", "medicine", 1) for each in COMPARED))
+    assert result.exit_code == 2
+    assert "the instance has no CDT medicine" in result.stderr
 
 
 def test_verify_refuses_what_the_definition_does(

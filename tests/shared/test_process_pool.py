@@ -16,6 +16,7 @@ from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.options import FileSettings, PatientColumn
 from welkin_async.sandbox import Sandbox
+from welkin_async.shared.errors import StoreUnreachableError
 
 pytestmark = pytest.mark.slow
 CDT = "medication"
@@ -98,3 +99,76 @@ async def test_a_changed_file_is_refused_and_an_option_of_a_single_run_too(
         with pytest.raises(files.WorkersFailedError, match="no CDT"):
             await files.import_in_processes(welkin, file, cdt="nothing", patient="patient", processes=1)
     assert names(server) == []
+
+
+async def test_what_is_looked_for_is_bounded_and_doubles_are_not_removed(
+    server: Sandbox, connect: Any, file: Path
+) -> None:
+    async with connect(server) as welkin:
+        with pytest.raises(files.FileError, match=r"more than the 0\.05 that it may take\. Nothing was sent"):
+            await files.import_in_processes(welkin, file, cdt=CDT, patient="patient", max_lookups=0.05)
+        assert names(server) == []
+        job = RecordImport(
+            settings=FileSettings(file=file), cdt=CDT, patient=PatientColumn("patient"), remove_doubles=True
+        )
+        with pytest.raises(files.FileError, match="removes none"):
+            ProcessPool(job, welkin)
+
+
+async def test_a_store_that_is_away_at_the_final_scan_is_waited_for(
+    server: Sandbox, connect: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = 2
+
+    async def finish(*arguments: Any, **options: Any) -> bulk.ChunkReport:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise StoreUnreachableError("the store does not answer")
+        return await bulk.finish_import(*arguments, **options)
+
+    monkeypatch.setattr("welkin_async.files.chunks.parts.finish_import", finish)
+    monkeypatch.setattr("welkin_async.files.chunks.process_pool.PAUSE", 0.01)
+    async with connect(server) as welkin:
+        report = await files.import_in_processes(
+            welkin, file, cdt=CDT, patient="patient", processes=1, settle=0.1, final_settle=0.2
+        )
+    assert (report.created, report.complete) == (400, True)
+
+
+async def test_a_final_scan_that_cannot_be_made_leaves_the_counts(
+    server: Sandbox, connect: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def finish(*arguments: Any, **options: Any) -> bulk.ChunkReport:
+        raise bulk.ProofError("the final scan could not list a patient's records completely")
+
+    monkeypatch.setattr("welkin_async.files.chunks.parts.finish_import", finish)
+    async with connect(server) as welkin:
+        with pytest.raises(files.WorkersFailedError, match="the same call goes on") as failed:
+            await files.import_in_processes(
+                welkin, file, cdt=CDT, patient="patient", processes=1, settle=0.1, final_settle=0.2
+            )
+    assert (failed.value.report.created, failed.value.kind) == (400, "ProofError")
+    assert not failed.value.report.complete
+
+
+async def test_a_file_that_changes_is_to_be_put_back(server: Sandbox, connect: Any, file: Path) -> None:
+    server.latency = 0.05
+    held = file.read_bytes()
+    async with connect(server) as welkin:
+
+        async def run() -> bulk.ChunkReport:
+            return await files.import_in_processes(
+                welkin, file, cdt=CDT, patient="patient", rows=100, concurrency=2, settle=0.1, final_settle=0.2
+            )
+
+        running = asyncio.create_task(run())
+        while not names(server):
+            await asyncio.sleep(0.01)
+        file.write_bytes(held + b"nobody,Medication 400\n")
+        with pytest.raises(files.WorkersFailedError, match="put it back as it was; the same call goes on"):
+            await running
+        file.write_bytes(held)
+        server.latency = 0.0
+        assert (await run()).complete
+    assert names(server) == ALL

@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(importlib.util.find_spec(name) is None for name in ("typer", "rich")):
         sys.stderr.write("welkin-async: the command needs an extra: pip install 'welkin-async[cli]'\n")
         return 2
-    from welkin_async.cli.app import run_command
+    try:
+        from welkin_async.cli.app import run_command
+    except KeyboardInterrupt:  # Ctrl-C while all this is imported, before anything watches signals
+        return 130
 
     return run_command(arguments)

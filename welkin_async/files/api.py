@@ -193,11 +193,11 @@ async def import_in_processes(
         The counts, after the final scan.
 
     Raises:
-        WorkersFailedError: a chunk could not be carried out.
-        FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written at the
-            end, whose rows stay where they were.
+        WorkersFailedError: a chunk could not be carried out, or the final scan not be made.
+        FileError: the file or an option does not fit, or looking for its rows takes more than `max_lookups`, and
+            nothing was sent; or a file of rows cannot be written at the end, whose rows stay where they were.
         SharedStoreError: the store cannot be used.
-        WelkinError: the final scan could not be made, or the session is not open.
+        WelkinError: the session is not open.
         TypeError: there is no such option.
     """
     job = process_job(source, cdt, patient, dict(options))

@@ -402,9 +402,11 @@ class ProcessFileOptions(ChunkFileOptions, total=False):
 
     Attributes:
         html: Where a page with throughput and latency over time goes, of all processes together.
+        max_lookups: How many list requests a row may take; see `ImportOptions`.
     """
 
     html: StrPath | None
+    max_lookups: float | None
 
 
 class UpsertOptions(ImportOptions, total=False):

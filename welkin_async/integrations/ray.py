@@ -33,9 +33,10 @@ from welkin_async.files.chunks.import_page import ImportPage
 from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import ChunkFiles, all_paths
 from welkin_async.files.chunks.plan import Plan, divide, run_identity
-from welkin_async.files.chunks.process_pool import ROWS, seal_key
+from welkin_async.files.chunks.process_pool import ROWS, check_job, finish_files, seal_key
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import open_file
+from welkin_async.files.run.lookup_estimate import check_lookups
 from welkin_async.http.settings import Settings
 from welkin_async.integrations.ray_worker import ChunkWorker, WorkerSettings
 from welkin_async.session import Welkin
@@ -170,8 +171,8 @@ class RayImport:
     ) -> None:
         if workers < 1 or not jobs:
             raise FileError("workers= is at least 1, and there is at least one file")
-        if any(job.key_field is None or job.existing != "check" for job in jobs):
-            raise FileError("an import by several processes needs keys, and looks for rows before it sends them")
+        for job in jobs:
+            check_job(job)
         # A worker's process has another working directory.
         self._jobs = [
             attrs.evolve(job, settings=attrs.evolve(job.settings, file=job.settings.file.absolute())) for job in jobs
@@ -238,6 +239,7 @@ class RayImport:
             job = attrs.evolve(given, settings=settings)
             opened = await open_file(settings)
             opened.source.close()
+            await check_lookups(job, welkin, opened)
             cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
             made = await anyio.to_thread.run_sync(cut, opened.input, settings)
             if made.digest in digests:
@@ -271,8 +273,11 @@ class RayImport:
             report = self._queue.report(number)
             if failure or self._stop.is_set():
                 reports.append(await outputs.join(report))
-            else:
-                reports.append(await outputs.finish(welkin, report))
+                continue
+            try:
+                reports.append(await finish_files(outputs, welkin, report, self._stop))
+            except WorkersFailedError as error:
+                raise WorkersFailedError(self.report, error.reason, error.kind) from None
         if failure:
             raise WorkersFailedError(merge(reports), failure, self._queue.failure_kind)
         return merge(reports)

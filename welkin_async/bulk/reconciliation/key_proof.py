@@ -19,7 +19,7 @@ import attrs
 from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import Server, look
-from welkin_async.errors import WelkinError
+from welkin_async.errors import PermissionDeniedError, WelkinError
 
 _LOOK_EVERY, _LONGEST = 0.1, 2.0  # seconds between two looks: at first, and at most
 
@@ -30,6 +30,7 @@ class ProofState(Enum):
     UNPROVED = "unproved"
     PROVING = "proving"
     ARMED = "armed"
+    DENIED = "denied"
     FAILED = "failed"
 
 
@@ -42,7 +43,9 @@ class KeyProof:
         since: Wall-clock seconds since which look-ups list.
         patience: Seconds of waiting within which the record must be found.
         server: Knows whether the server is there; None where nothing does.
-        ended: Called when it has succeeded or failed, or the keys of another row have armed it.
+        ended: Called when it has succeeded, failed or been denied, or the keys of another row have armed it.
+        needed: Whether it has failed where the client may not list records. Else it is denied: nothing is proved, so
+            that nothing is ever sent a second time.
 
     Attributes:
         state: How far it has come.
@@ -56,6 +59,7 @@ class KeyProof:
     _patience: float
     _server: Server | None = None
     _ended: Callable[[], None] = lambda: None
+    _needed: bool = True
     _task: asyncio.Task[None] | None = attrs.field(default=None, init=False)
     state: ProofState = attrs.field(default=ProofState.UNPROVED, init=False)
     begun: bool = attrs.field(default=False, init=False)
@@ -114,7 +118,10 @@ class KeyProof:
         try:
             while True:
                 asked = time.monotonic()
-                records, answered, _ = await look(self._keys.listing(group, self._since), self._server)
+                records, answered, error = await look(self._keys.listing(group, self._since), self._server)
+                if isinstance(error, PermissionDeniedError):
+                    self._deny()
+                    return
                 shown = [record for record in records or () if self._keys.shows(record, created)]
                 if shown and all(self._keys.key_of(record) != key for record in shown):
                     self._fail(f"the server gave {self._keys.field} back and did not keep it")
@@ -138,7 +145,15 @@ class KeyProof:
             self.state, self.error = ProofState.FAILED, error
             self._ended()
 
-    def _fail(self, reason: str) -> None:
+    def _deny(self) -> None:
+        if self._needed:
+            reason = f"the api client may not list records (403), so that none is found by its {self._keys.field}"
+            self._fail(reason, "Give it the right to list, or import without a key field.")
+            return
+        self.state = ProofState.DENIED
+        self._ended()
+
+    def _fail(self, reason: str, advice: str = "Import without a key field, or use another one.") -> None:
         self.state = ProofState.FAILED
-        self.error = ProofError(f"{reason}; nothing was sent twice. Import without a key field, or use another one.")
+        self.error = ProofError(f"{reason}; nothing was sent twice. {advice}")
         self._ended()

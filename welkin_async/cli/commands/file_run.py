@@ -131,6 +131,9 @@ def compare(
         paths = input_paths(files)
         if findings is not None and len(paths) > 1:
             raise CommandError("a file of findings goes with a single file")
+        if unexpected is not None and len(paths) > 1:
+            option = "--delete-absent" if planned else "--strict"
+            raise CommandError(f"{option} goes with a single file, which says all that is there")
         code = 0
         interrupt.orderly = True
         async with connection.session() as welkin:

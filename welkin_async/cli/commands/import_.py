@@ -164,6 +164,8 @@ def import_file(
 
     if (processes is not None or ray is not None) and single_record:
         raise typer.BadParameter("--single-record does not go with --processes or --ray")
+    if (processes is not None or ray is not None) and remove_doubles:
+        raise typer.BadParameter("--remove-doubles does not go with --processes or --ray, which name doubles")
     if ray is not None and connection.resolve().shared is None:
         raise typer.BadParameter("--ray needs --shared, a store that all nodes of the cluster reach")
     if no_rejects and processes is None and ray is None:

@@ -21,6 +21,8 @@ from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile, open_file
 from welkin_async.files.mapping.row_mapper import RowMapper
+from welkin_async.files.readers.content import FileChangedError
+from welkin_async.files.readers.input_file import unreadable
 from welkin_async.files.report.chunk_metrics import ChunkMetrics, measured, metrics_of
 from welkin_async.files.report.row_counts import RowCounts
 from welkin_async.files.run.row_feed import RowFeed
@@ -195,6 +197,8 @@ async def answered(work: Awaitable[ChunkReport | None]) -> Answer:
     """
     try:
         return Answer(await work)
+    except FileChangedError as error:
+        return Answer(None, unreadable(error), type(error).__name__)
     except (WelkinError, OSError, UnicodeError) as error:
         text = str(error) if isinstance(error, WelkinError) else type(error).__name__
         return Answer(None, text, type(error).__name__)

@@ -14,8 +14,10 @@ from welkin_async.files.report.chunk_metrics import ChunkMetrics
 _TRIES = 4  # at a chunk: a worker may die of something else than its rows
 _HOPELESS = frozenset({"AuthenticationError", "ProofError", "FileError", "LedgerError", "ConfigurationError"})
 _AWAY = "StoreUnreachableError"
-_PAUSE = 1.0  # seconds until a store that did not answer is asked again
-_PATIENCE = 300.0  # seconds for which it may not answer, as long as no chunk is done
+PAUSE = 1.0
+"""Seconds until a store that did not answer is asked again."""
+PATIENCE = 300.0
+"""Seconds for which it may not answer, as long as no chunk is done."""
 
 
 class Answer(NamedTuple):
@@ -186,8 +188,8 @@ class ChunkQueue:
     def _wait_for_store(self, handout: Handout, answer: Answer) -> None:
         now = self._clock()
         self._away_since = now if self._away_since is None else self._away_since
-        if now - self._away_since >= _PATIENCE:
+        if now - self._away_since >= PATIENCE:
             self.fail(answer.error, answer.kind)
             return
-        self._held_until = now + _PAUSE
+        self._held_until = now + PAUSE
         self._wait(handout.chunk, handout.file, handout.tries)

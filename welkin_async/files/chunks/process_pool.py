@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 import secrets
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -21,7 +22,7 @@ import attrs
 from welkin_async.bulk import ChunkReport
 from welkin_async.errors import WelkinError
 from welkin_async.files.chunks.chunk_importer import FileWork
-from welkin_async.files.chunks.chunk_queue import Answer, ChunkQueue
+from welkin_async.files.chunks.chunk_queue import PATIENCE, PAUSE, Answer, ChunkQueue
 from welkin_async.files.chunks.import_page import ImportPage
 from welkin_async.files.chunks.object_file import local_copy
 from welkin_async.files.chunks.parts import ChunkFiles, all_paths
@@ -30,6 +31,7 @@ from welkin_async.files.chunks.worker import Order, Work, work
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import open_file
+from welkin_async.files.run.lookup_estimate import check_lookups
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
 from welkin_async.shared.errors import StoreUnreachableError
@@ -97,8 +99,7 @@ class ProcessPool:
     ) -> None:
         if processes < 1:
             raise FileError("processes= is at least 1")
-        if job.key_field is None or job.existing != "check":
-            raise FileError("an import by several processes needs keys, and looks for rows before it sends them")
+        check_job(job)
         self._job = job
         self._welkin = welkin
         self._shared = shared or f"sqlite:///{beside(job.settings.file, job.cdt)}"
@@ -131,9 +132,10 @@ class ProcessPool:
             The counts of all chunks, after the final scan; where it was stopped, of those that are done.
 
         Raises:
-            WorkersFailedError: a chunk could not be carried out.
-            FileError: the file or an option does not fit, and nothing was sent; or a file of rows cannot be written.
-            WelkinError: the store cannot be used, or the final scan not be made.
+            WorkersFailedError: a chunk could not be carried out, or the final scan not be made.
+            FileError: the file or an option does not fit, or looking for its rows takes too many requests, and nothing
+                was sent; or a file of rows cannot be written.
+            WelkinError: the store cannot be used.
         """
         with self._page.writing(lambda: self.report, self._stop), contextlib.ExitStack() as held:
             settings = await anyio.to_thread.run_sync(held.enter_context, local_copy(self._job.settings))
@@ -145,6 +147,7 @@ class ProcessPool:
         """Import a file of this machine; see `run`."""
         opened = await open_file(job.settings)
         opened.source.close()
+        await check_lookups(job, self._welkin, opened)
         cut = partial(divide, by=job.patient.column, rows=self._rows, key=job.key)
         made = await anyio.to_thread.run_sync(cut, opened.input, job.settings)
         self.planned_rows = made.rows
@@ -174,7 +177,7 @@ class ProcessPool:
                 raise WorkersFailedError(report, self._queue.failure, self._queue.failure_kind)
             if self._stop.is_set():
                 return await chunk_files.join(self.report)
-            return await chunk_files.finish(self._welkin, self.report)
+            return await finish_files(chunk_files, self._welkin, self.report, self._stop)
         finally:
             chunk_files.close()
             await shared.aclose()
@@ -264,6 +267,50 @@ class _Process:
         self._process.kill()
         self._process.join()
         self._connection.close()
+
+
+def check_job(job: RecordImport) -> None:
+    """Check that several processes can do a job.
+
+    Args:
+        job: The job.
+
+    Raises:
+        FileError: they cannot.
+    """
+    if job.key_field is None or job.existing != "check":
+        raise FileError("an import by several processes needs keys, and looks for rows before it sends them")
+    if job.remove_doubles:
+        raise FileError("an import by several processes names doubles, and removes none")
+
+
+async def finish_files(files: ChunkFiles, welkin: Welkin, report: ChunkReport, stop: asyncio.Event) -> ChunkReport:
+    """Look once more at every patient of a file, and make its files of rows, as soon as the store answers.
+
+    Args:
+        files: The file's.
+        welkin: An open session.
+        report: The counts of its chunks, which are done.
+        stop: Asks for an end.
+
+    Returns:
+        The counts, with what was seen.
+
+    Raises:
+        WorkersFailedError: the final scan could not be made.
+        FileError: a file of rows cannot be read or written.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await files.finish(welkin, report)
+        except FileError:
+            raise
+        except WelkinError as error:
+            away = isinstance(error, StoreUnreachableError) and time.monotonic() < deadline
+            if not away or stop.is_set():
+                raise WorkersFailedError(report, str(error), type(error).__name__) from None
+        await asyncio.sleep(PAUSE)
 
 
 def beside(file: Path, cdt: str) -> Path:

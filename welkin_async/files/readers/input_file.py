@@ -83,7 +83,7 @@ class InputFile:
             return RowWindow(reader, self.check_unchanged, skip=skip, limit=limit)
         except OSError as error:
             reader.close()
-            raise FileError(_reason(error)) from None
+            raise FileError(unreadable(error)) from None
 
     def check_unchanged(self) -> None:
         """Check that the file has not changed since the pass over it.
@@ -164,7 +164,7 @@ def check_input(
     except UnicodeError:
         raise FileError(f"the file is not text in {encoding} throughout: give encoding=") from None
     except OSError as error:
-        raise FileError(_reason(error)) from None
+        raise FileError(unreadable(error)) from None
     return found
 
 
@@ -180,11 +180,17 @@ def ending_by_content(path: Path) -> str:
     try:
         return f".{format_by_content(_beginning(path)[0])}"
     except OSError as error:
-        raise FileError(_reason(error)) from None
+        raise FileError(unreadable(error)) from None
 
 
-def _reason(error: OSError) -> str:
-    return f"the file cannot be read: {error.strerror or type(error).__name__}"
+def unreadable(error: OSError) -> str:
+    """Say why a file cannot be read, without its name.
+
+    Args:
+        error: What was raised.
+    """
+    advice = ": put it back as it was" if isinstance(error, FileChangedError) else ""
+    return f"the file cannot be read: {error.strerror or type(error).__name__}{advice}"
 
 
 def _beginning(path: Path) -> tuple[bytes, bool]:

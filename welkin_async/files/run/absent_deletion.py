@@ -1,8 +1,9 @@
 """Deletion of absent records: what a source no longer names is deleted, as an earlier plan says, and nothing else.
 
-A record goes only if all of this holds: the plan names it; its key is of the key space, and no row of the file has it,
-a refused one included; its patient is named by the file; it has not been changed since the plan; every row's key and
-patient could be read; and the file was read to its end. The plan names no more than may be deleted.
+A record goes only if all of this holds: the plan names it; its key is of the key space, and no row of its patient has
+it, a refused one included; where a row of another patient has it, the record of that row is there; its patient is named
+by the file; it has not been changed since the plan; every row's key and patient could be read; and the file was read to
+its end. The plan names no more than may be deleted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import attrs
 
+from welkin_async.bulk.keys.cdt_keys import CdtKeys
 from welkin_async.errors import NotFoundError, RequestError
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
@@ -23,6 +25,7 @@ from welkin_async.files.run.unexpected_records import (
     NamedKeys,
     UnexpectedRecord,
     check_spaced,
+    listed,
     read_named_keys,
     unexpected_records,
 )
@@ -115,10 +118,12 @@ class AbsentDeletion:
                 )
                 return counts
             found: list[UnexpectedRecord] = []
-            async for each in unexpected_records(keys, named, job.key_space, concurrency=job.settings.concurrency):
+            async for each in unexpected_records(
+                keys, named, job.key_space, concurrency=job.settings.concurrency, exactly=False
+            ):
                 if isinstance(each, str):
                     counts.unlisted += 1
-                elif each.record.id in self.planned:
+                elif each.record.id in self.planned and await self._has_gone(keys, named, each.key):
                     found.append(each)
         due = [each for each in found if self.planned[each.record.id] == each.updated_at]
         counts.changed = len(found) - len(due)
@@ -139,3 +144,15 @@ class AbsentDeletion:
             for each in due:
                 deletions.create_task(delete(each))
         return counts
+
+    @staticmethod
+    async def _has_gone(keys: CdtKeys, named: NamedKeys, key: str) -> bool:
+        """Tell whether the file has no row for a key, or has it for other patients by now, whose records are there.
+
+        A row that went over to another patient and was then refused has its only record where it was.
+        """
+        for patient in named.patients_of(key):
+            records = await listed(keys, patient)
+            if not any(keys.key_of(record) == key for record in records or ()):
+                return False
+        return True

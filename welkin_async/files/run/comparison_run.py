@@ -149,8 +149,8 @@ class ComparisonRun:
             key_space=job.key_space,
             single_record=job.single_record,
         )
-        await action.load()
         mapper = await job.mapper(welkin, opened)
+        await action.load()
         if self._on_cost is not None:
             self._on_cost(await estimate_lookups(job, welkin, opened, job.patients(welkin)))
         assert action.keys is not None
@@ -199,7 +199,9 @@ class ComparisonRun:
                     f"the key or the patient of {named.refused:,} rows cannot be read, the first in line "
                     f"{named.unreadable}: what they name may be called {status}",
                 )
-            async for each in unexpected_records(keys, named, job.key_space, concurrency=job.settings.concurrency):
+            async for each in unexpected_records(
+                keys, named, job.key_space, concurrency=job.settings.concurrency, exactly=status == "unexpected"
+            ):
                 if isinstance(each, str):
                     report.unlisted += 1
                     continue

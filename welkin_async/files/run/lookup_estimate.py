@@ -63,6 +63,24 @@ async def estimate_lookups(
     )
 
 
+async def check_lookups(job: FileJob, welkin: Welkin, opened: OpenedFile) -> None:
+    """Refuse a run whose look-ups cost more than they may; what else is wrong with the file the run itself says.
+
+    Args:
+        job: What is done with the file's rows.
+        welkin: An open session.
+        opened: The file.
+
+    Raises:
+        FileError: they cost more.
+    """
+    cost: LookupCost | None = None
+    with contextlib.suppress(OSError, UnicodeError, WelkinError):
+        cost = await estimate_lookups(job, welkin, opened, job.patients(welkin))
+    if cost is not None:
+        check_bound(cost, job.most_lookups)
+
+
 def check_bound(cost: LookupCost, most: float | None) -> None:
     """Refuse a run whose look-ups cost more than they may.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import anyio.to_thread
 
@@ -28,7 +28,7 @@ _BATCH = 512  # rows
 _TRIES = 8  # listings of a patient until one is complete
 _PAUSE = 0.25  # seconds between two
 _TABLES = """
-CREATE TABLE keys (patient BLOB, key BLOB, PRIMARY KEY (patient, key)) WITHOUT ROWID;
+CREATE TABLE keys (key BLOB, patient BLOB, spelled BLOB, PRIMARY KEY (key, patient, spelled)) WITHOUT ROWID;
 CREATE TABLE patients (place BLOB PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -76,10 +76,10 @@ class NamedKeys:
 
     def add(self, named: Iterable[tuple[str, str]]) -> None:
         """Add rows, as patient and key."""
-        rows = [(_place(patient), _place(key), patient) for patient, key in named]
+        rows = [(_place(key.lower()), _place(patient.lower()), _place(key), patient) for patient, key in named]
         self._database.execute("BEGIN")
-        self._database.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", ((row[0], row[1]) for row in rows))
-        self._database.executemany("INSERT OR IGNORE INTO patients VALUES (?, ?)", ((row[0], row[2]) for row in rows))
+        self._database.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", (row[:3] for row in rows))
+        self._database.executemany("INSERT OR IGNORE INTO patients VALUES (?, ?)", ((row[1], row[3]) for row in rows))
         self._database.execute("COMMIT")
 
     def refuse(self, line: int) -> None:
@@ -88,20 +88,28 @@ class NamedKeys:
         if self.unreadable is None:
             self.unreadable = line
 
-    def has(self, patient: str, key: str) -> bool:
-        """Tell whether a row has a key."""
-        query = "SELECT 1 FROM keys WHERE patient = ? AND key = ?"
-        return self._database.execute(query, (_place(patient), _place(key))).fetchone() is not None
+    def has(self, patient: str, key: str, *, exactly: bool) -> bool:
+        """Tell whether a row of a patient has a key: exactly this one, or one that differs from it in case alone."""
+        query = "SELECT 1 FROM keys WHERE key = ? AND patient = ?"
+        values = [_place(key.lower()), _place(patient.lower())]
+        if exactly:
+            query, values = f"{query} AND spelled = ?", [*values, _place(key)]
+        return self._database.execute(query, values).fetchone() is not None
+
+    def patients_of(self, key: str) -> list[str]:
+        """Return the patients of whom rows have a key, or one that differs from it in case alone."""
+        query = "SELECT DISTINCT id FROM keys JOIN patients ON place = patient WHERE key = ?"
+        return [id for (id,) in self._database.execute(query, (_place(key.lower()),))]
 
     def patients(self, after: str | None, most: int) -> list[str]:
         """Return patients behind one, in the order in which all are given."""
-        place = b"" if after is None else _place(after)
+        place = b"" if after is None else _place(after.lower())
         query = "SELECT id FROM patients WHERE place > ? ORDER BY place LIMIT ?"
         return [id for (id,) in self._database.execute(query, (place, most))]
 
 
 def _place(name: str) -> bytes:
-    return blake2b(name.lower().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 async def read_named_keys(
@@ -160,7 +168,7 @@ def check_spaced(job: RecordImport) -> None:
 
 
 async def unexpected_records(
-    keys: CdtKeys, named: NamedKeys, space: str, *, concurrency: int
+    keys: CdtKeys, named: NamedKeys, space: str, *, concurrency: int, exactly: bool
 ) -> AsyncGenerator[UnexpectedRecord | str, None]:
     """List the patients of a file, and give the records of its key space that it does not name.
 
@@ -169,6 +177,8 @@ async def unexpected_records(
         named: The file's keys and patients.
         space: The key space.
         concurrency: How many patients are listed at once.
+        exactly: Whether a record is not named by a key that differs from its own in case alone. What is to be deleted
+            had better be named by it: servers may write keys their own way.
 
     Yields:
         A record, or the id of a patient who could not be listed.
@@ -180,19 +190,30 @@ async def unexpected_records(
     while patients := named.patients(after, concurrency):
         after = patients[-1]
         for patient, records in zip(
-            patients, await asyncio.gather(*(_listed(keys, each) for each in patients)), strict=True
+            patients, await asyncio.gather(*(listed(keys, each) for each in patients)), strict=True
         ):
             if records is None:
                 yield patient
                 continue
             for record in records:
                 key = keys.key_of(record)
-                if key is not None and key.startswith(f"{space}/") and not named.has(patient, key):
+                if key is not None and key.startswith(f"{space}/") and not named.has(patient, key, exactly=exactly):
                     yield UnexpectedRecord(patient, key, record)
 
 
-async def _listed(keys: CdtKeys, patient: str) -> Any:
-    """List a patient until that is complete; None where it cannot be."""
+async def listed(keys: CdtKeys, patient: str) -> Sequence[CdtRecord] | None:
+    """List a patient until that is complete.
+
+    Args:
+        keys: Lists patients.
+        patient: The patient's id.
+
+    Returns:
+        The records; None where the patient cannot be listed.
+
+    Raises:
+        AuthenticationError: the server refused the token.
+    """
     for _ in range(_TRIES):
         records, _answered, _error = await look(keys.listing(patient, 0.0), None)
         if records is not None:
