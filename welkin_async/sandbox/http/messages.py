@@ -18,7 +18,8 @@ from welkin_async.sandbox.http.spooled_file import SpooledFile
 Record = dict[str, Any]
 
 _JSON = {"Content-Type": "application/json"}
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+encode_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""Compact JSON as text."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -67,7 +68,7 @@ class Stray(NamedTuple):
 
 def encode(value: object) -> bytes:
     """Compact JSON in UTF-8; a lone surrogate becomes a question mark, as Java writes it."""
-    return _encode(value).encode("utf-8", "replace")
+    return encode_text(value).encode("utf-8", "replace")
 
 
 def ok(value: object, status: int = 200) -> Answer:
@@ -78,6 +79,11 @@ def ok(value: object, status: int = 200) -> Answer:
         status: 200, or 201 for what was created.
     """
     return Answer(status, encode(value), _JSON)
+
+
+def ok_text(text: str) -> Answer:
+    """An answer with JSON that is text already; see `ok`."""
+    return Answer(200, text.encode("utf-8", "replace"), _JSON)
 
 
 def no_content(status: int = 200) -> Answer:
