@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from aiohttp import web
@@ -103,7 +103,7 @@ async def test_client_that_leaves_while_sending_is_survived_quietly(
 def routed(routes: Routes, path: str) -> web.UrlMappingMatchInfo:
     """Where a GET of a path goes."""
 
-    async def serve(request: web.Request, operation: Operation) -> web.Response:
+    async def serve(operation: Operation, request: web.Request) -> web.Response:
         return web.Response()
 
     application = web.Application()
@@ -124,6 +124,11 @@ def test_a_route_is_registered_once() -> None:
     with pytest.raises(ValueError, match="twice"):
         routes.add("y", "GET", "/{tenant}/x", lambda call: Answer(200, b"", {}))
     assert isinstance(routed(routes, "/gh").http_exception, web.HTTPNotFound)
+
+
+@given(st.text("a1=&+%2Cf\u00e9", max_size=20))
+def test_a_query_is_read_as_forms_are(text: str) -> None:
+    assert Call("/", text).query == dict(parse_qsl(text, keep_blank_values=True))
 
 
 def test_query_keeps_blank_values_and_decodes_plus() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar, Unpack
@@ -14,7 +14,7 @@ from aiohttp import web
 from welkin_async.sandbox.api.formations import CdtOptions
 from welkin_async.sandbox.control import Control
 from welkin_async.sandbox.faults import Faults
-from welkin_async.sandbox.http.dispatch import Dispatcher, Handler
+from welkin_async.sandbox.http.dispatch import Dispatcher
 from welkin_async.sandbox.http.listener import Listener, is_loopback
 from welkin_async.sandbox.http.messages import Record
 from welkin_async.sandbox.http.routing import Operation, Routes
@@ -30,6 +30,7 @@ from welkin_async.sandbox.store import Store
 _log = logging.getLogger("welkin_async.sandbox")
 
 T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Part(Generic[T]):
@@ -173,8 +174,8 @@ class Sandbox:
         self.stats = Stats()
         self.throttle = self._throttle()
         self._routes = Routes()
-        self._tokens.register(self._routes)
         self.store.register(self._routes)
+        self._tokens.register(self._routes)
         self.faults = Faults(self._site.seed, TOKEN_OPERATION, self._routes.operations)
         self._dispatcher = self._dispatch(self._site, self._tokens, self.throttle, self.faults, self.stats)
 
@@ -238,10 +239,11 @@ class Sandbox:
 
     # By way of the server, as each reset makes another dispatcher and other handlers.
     @web.middleware
-    async def _serve_unknown(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await self._dispatcher.serve_unknown(request, handler)
+    def _serve_unknown(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        missed = request.match_info.http_exception
+        return handler(request) if missed is None else self._dispatcher.serve_unknown(request, missed)
 
-    async def _serve(self, request: web.Request, operation: Operation) -> web.StreamResponse:
+    async def _serve(self, operation: Operation, request: web.Request) -> web.StreamResponse:
         return await self._dispatcher.serve(request, self._routes.operations[operation.id])
 
     @property

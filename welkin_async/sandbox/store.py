@@ -42,10 +42,10 @@ class Sections:
     """
 
     def __init__(self, site: Site, visibility: Visibility) -> None:
-        self.patients = patients = Patients(site)
-        self.formations = CdtFormations(site)
+        patients, formations = Patients(site), CdtFormations(site)
         # The router tries paths in the order of the sections: the busiest first.
-        self.cdts = Cdts(site, patients, self.formations, visibility)
+        self.cdts = Cdts(site, patients, formations, visibility)
+        self.patients, self.formations = patients, formations
         patients.on_delete.append(self.cdts.forget)
         self.versioned_formations = versioned = VersionedFormations(site)
         self.users = Users(site)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -12,10 +13,10 @@ import attrs
 from welkin_async.sandbox.api.formations import CdtFormations, Formation
 from welkin_async.sandbox.api.patients import Patients
 from welkin_async.sandbox.http.errors import ApiError, record_not_found, validation_error
-from welkin_async.sandbox.http.messages import Answer, Call, Record, no_content, ok
+from welkin_async.sandbox.http.messages import Answer, Call, Record, encode_text, no_content, ok, ok_text
 from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.dates import timestamp
-from welkin_async.sandbox.records.pages import sorted_by, spring_page
+from welkin_async.sandbox.records.pages import sorted_by, spring_page_text
 from welkin_async.sandbox.records.records import envelope, touch
 from welkin_async.sandbox.records.values import uuid
 from welkin_async.sandbox.records.visibility import Visibility
@@ -175,15 +176,15 @@ class Cdts:
             records = _filtered(records, query["filters"], formation)
         ordered = sorted_by(records, query, formation.blank, "jsonBody", ascending=ascending)
         total = len(ordered) + self._deleted[cdt_name, patient_id]
-        page = spring_page(self.visibility.shown(ordered), query, total)
-        if query.get("fields"):
-            # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
-            names = set(query["fields"].split(","))
-            page["content"] = [
-                {**each, "jsonBody": {key: value for key, value in each["jsonBody"].items() if key in names}}
-                for each in page["content"]
-            ]
-        return ok({"name": cdt_name, "data": page})
+        fields = query.get("fields")
+        shown = partial(_projected, names=set(fields.split(","))) if fields else None
+        page = spring_page_text(self.visibility.shown(ordered), query, total, shown)
+        return ok_text(f'{{"name":{encode_text(cdt_name)},"data":{page}}}')
+
+
+def _projected(record: Record, names: Collection[str]) -> Record:
+    # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
+    return {**record, "jsonBody": {key: value for key, value in record["jsonBody"].items() if key in names}}
 
 
 def write_fields(formation: Formation, body: Record, sent: Mapping[str, Any]) -> None:

@@ -24,7 +24,6 @@ from welkin_async.sandbox.http.tokens import TOKEN_OPERATION, Tokens
 from welkin_async.sandbox.site import Site
 from welkin_async.sandbox.stats import Stats
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HTML = {"Content-Type": "text/html"}
 
 
@@ -92,20 +91,17 @@ class Dispatcher:
     _late: dict[asyncio.TimerHandle, Callable[[], Answer]] = attrs.field(factory=dict, repr=False)
     _landed: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
 
-    @web.middleware
-    async def serve_unknown(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request for which there is no operation, and leave any other to its own.
+    # Neither is a coroutine of its own: each more that a request goes through is felt in every answer.
+    def serve_unknown(self, request: web.Request, missed: web.HTTPException) -> Awaitable[web.StreamResponse]:
+        """Answer a request for which there is no operation.
 
         Args:
-            request: As the router found it.
-            handler: Answers it where there is an operation.
+            request: As it came.
+            missed: What the router says of it.
         """
-        missed = request.match_info.http_exception
-        if missed is None:
-            return await handler(request)
-        return await self._serve(request, _not_routed(request.method, missed))
+        return self._serve(request, _not_routed(request.method, missed))
 
-    async def serve(self, request: web.Request, operation: Operation) -> web.StreamResponse:
+    def serve(self, request: web.Request, operation: Operation) -> Awaitable[web.StreamResponse]:
         """Answer a request for an operation, or break its connection.
 
         Args:
@@ -115,7 +111,7 @@ class Dispatcher:
         parameters, site = dict(request.match_info), self.site
         place = parameters.pop("tenant"), parameters.pop("instance", site.instance)
         known = place == (site.tenant, site.instance)
-        return await self._serve(request, _Target(operation, list(parameters.values())) if known else _no_resource())
+        return self._serve(request, _Target(operation, list(parameters.values())) if known else _no_resource())
 
     async def _serve(self, request: web.Request, target: _Target | ApiError) -> web.StreamResponse:
         path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
@@ -142,7 +138,7 @@ class Dispatcher:
         # All of the body first: a client that was still sending would see another error than one that waits.
         if isinstance(target, _Target) and target.operation.multipart and is_multipart(call.content_type):
             call.parts = await read_parts(request)
-        else:
+        elif request.body_exists:
             call.body = await request.content.read()
         operation = target.operation.id if isinstance(target, _Target) else None
         if operation == TOKEN_OPERATION:

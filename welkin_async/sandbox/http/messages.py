@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import attrs
 
@@ -17,7 +18,8 @@ from welkin_async.sandbox.http.spooled_file import SpooledFile
 Record = dict[str, Any]
 
 _JSON = {"Content-Type": "application/json"}
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+encode_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""Compact JSON as text."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -66,7 +68,7 @@ class Stray(NamedTuple):
 
 def encode(value: object) -> bytes:
     """Compact JSON in UTF-8; a lone surrogate becomes a question mark, as Java writes it."""
-    return _encode(value).encode("utf-8", "replace")
+    return encode_text(value).encode("utf-8", "replace")
 
 
 def ok(value: object, status: int = 200) -> Answer:
@@ -77,6 +79,11 @@ def ok(value: object, status: int = 200) -> Answer:
         status: 200, or 201 for what was created.
     """
     return Answer(status, encode(value), _JSON)
+
+
+def ok_text(text: str) -> Answer:
+    """An answer with JSON that is text already; see `ok`."""
+    return Answer(200, text.encode("utf-8", "replace"), _JSON)
 
 
 def no_content(status: int = 200) -> Answer:
@@ -96,6 +103,13 @@ def error_answer(error: ApiError, stamp: str) -> Answer:
         stamp: The server's time.
     """
     return Answer(error.status, encode(error.body(stamp)), {**_JSON, **error.headers})
+
+
+@lru_cache(maxsize=1024)  # most requests repeat the parameters of others
+def _parameter(pair: str) -> tuple[str, str]:
+    """Name and value of a pair of a query, decoded; a name alone has a blank value."""
+    name, _, value = pair.partition("=")
+    return unquote_plus(name), unquote_plus(value)
 
 
 @attrs.define
@@ -121,7 +135,7 @@ class Call:
     def query(self) -> dict[str, str]:
         """Decoded query parameters, blank values kept; of a repeated name the last wins (no recording repeats one)."""
         if self._query is None:
-            self._query = dict(parse_qsl(self.raw_query, keep_blank_values=True)) if self.raw_query else {}
+            self._query = dict(_parameter(pair) for pair in self.raw_query.split("&") if pair)
         return self._query
 
     def flag(self, name: str) -> bool | None:

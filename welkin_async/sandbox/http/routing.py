@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from aiohttp import web
@@ -91,7 +92,7 @@ class Routes:
             self.add(f"{section}.{operation}", methods.get(verb, update), path, handler)
 
     def install(
-        self, router: web.UrlDispatcher, serve: Callable[[web.Request, Operation], Awaitable[web.StreamResponse]]
+        self, router: web.UrlDispatcher, serve: Callable[[Operation, web.Request], Awaitable[web.StreamResponse]]
     ) -> None:
         """Put the table into an application's router.
 
@@ -99,15 +100,12 @@ class Routes:
 
         Args:
             router: The application's.
-            serve: Answers a request for an operation.
+            serve: Answers a request for an operation; a coroutine function.
         """
         for operation in self.operations.values():
-
-            async def handler(request: web.Request, operation: Operation = operation) -> web.StreamResponse:
-                return await serve(request, operation)
-
             # The router's own pattern of a parameter takes no braces.
-            router.add_route(operation.method, _PARAMETER.sub(r"{\1:[^/]+}", operation.path), handler)
+            path = _PARAMETER.sub(r"{\1:[^/]+}", operation.path)
+            router.add_route(operation.method, path, partial(serve, operation))
 
 
 class Section(Protocol):

@@ -5,11 +5,12 @@ The first page is 0 and the default size 20 (recorded). No largest size is known
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from welkin_async.sandbox.http.errors import validation_error
-from welkin_async.sandbox.http.messages import Record
+from welkin_async.sandbox.http.messages import Record, encode_text
 
 
 def page_window(query: Mapping[str, str]) -> tuple[int, int]:
@@ -93,22 +94,41 @@ def sorted_by(
     return sorted(records, key=lambda record: sort_key(record[inside].get(field)), reverse=direction == "desc")
 
 
-def spring_page(records: Sequence[Record], query: Mapping[str, str], total: int | None = None) -> Record:
+def spring_page(records: Sequence[Record], query: Mapping[str, str]) -> Record:
     """One page as `content` with `pageable` and totals (recorded).
 
     Args:
         records: All that match, in order.
         query: Decoded query parameters.
-        total: Total to state; None states that of the records.
     """
     page, size = page_window(query)
-    total = len(records) if total is None else total
+    total = len(records)
     content = list(records[page * size : (page + 1) * size])
+    return {"content": content, **_around_content(page, size, total, len(content), ordered=bool(query.get("sort")))}
+
+
+def spring_page_text(
+    records: Sequence[Record], query: Mapping[str, str], total: int, shown: Callable[[Record], Record] | None = None
+) -> str:
+    """One page as JSON, as `spring_page` gives it; for lists of which a load test asks for thousands a second.
+
+    Args:
+        records: All that match, in order.
+        query: Decoded query parameters.
+        total: Total to state.
+        shown: What is shown of a record of the page; None for the record itself.
+    """
+    page, size = page_window(query)
+    content = records[page * size : (page + 1) * size]
+    rest = _text_around_content(page, size, total, len(content), bool(query.get("sort")))
+    text = encode_text(content if shown is None else [*map(shown, content)]) if content else "[]"
+    return f'{{"content":{text},{rest}'
+
+
+def _around_content(page: int, size: int, total: int, count: int, *, ordered: bool) -> Record:
     pages = -(-total // size)
-    ordered = bool(query.get("sort"))
     sort = {"sorted": ordered, "unsorted": not ordered, "empty": not ordered}
     return {
-        "content": content,
         "pageable": {
             "sort": sort,
             "pageNumber": page,
@@ -123,10 +143,15 @@ def spring_page(records: Sequence[Record], query: Mapping[str, str], total: int 
         "first": page == 0,
         "number": page,
         "sort": sort,
-        "numberOfElements": len(content),
+        "numberOfElements": count,
         "size": size,
-        "empty": not content,
+        "empty": not count,
     }
+
+
+@lru_cache(maxsize=1024)  # most pages are of the same size, and have as many records
+def _text_around_content(page: int, size: int, total: int, count: int, ordered: bool) -> str:
+    return encode_text(_around_content(page, size, total, count, ordered=ordered)).removeprefix("{")
 
 
 def meta_page(records: Sequence[Record], query: Mapping[str, str]) -> Record:
