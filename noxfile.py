@@ -51,7 +51,7 @@ def tests(session: nox.Session) -> None:
     # What `python -W error` does, for the processes that share the work as well.
     required = ("FRAMES_REQUIRED", "CLUSTER_REQUIRED", "SERVICE_REQUIRED") if oldest else ()
     strict = {"PYTHONWARNINGS": "error", **dict.fromkeys(required, "yes")}
-    common = ["python", "-m", "pytest", "--numprocesses", "3", *session.posargs]
+    common = ["python", "-m", "pytest", "--numprocesses", "4", *session.posargs]
     if not oldest:
         # What takes long shows the algorithms, not the interpreter: once is enough.
         packages = MIDDLE if session.python != PYTHONS[-1] else []
@@ -90,7 +90,7 @@ def lowest(session: nox.Session) -> None:
         *group("test"),
         *group("service"),
     )
-    common = ["python", "-m", "pytest", "--numprocesses", "3", "-m", "not timing and not slow"]
+    common = ["python", "-m", "pytest", "--numprocesses", "4", "-m", "not timing and not slow"]
     packages = [
         "tests/shared",
         "tests/engines",
