@@ -135,7 +135,7 @@ class Call:
     def query(self) -> dict[str, str]:
         """Decoded query parameters, blank values kept; of a repeated name the last wins (no recording repeats one)."""
         if self._query is None:
-            self._query = dict(_parameter(pair) for pair in self.raw_query.split("&") if pair)
+            self._query = dict(map(_parameter, filter(None, self.raw_query.split("&"))))
         return self._query
 
     def flag(self, name: str) -> bool | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,7 +44,15 @@ def timestamp(values: Mapping[str, Any], name: str, component: str = "COMMON") -
     Raises:
         ApiError: 400, it is not ISO 8601.
     """
-    return format_timestamp(required_datetime(values, name, component)) if values.get(name) else None
+    value = values.get(name)
+    if value and isinstance(value, str):
+        return _timestamp(value, name, component)
+    return format_timestamp(required_datetime(values, name, component)) if value else None
+
+
+@lru_cache(maxsize=256)  # look-ups of recent records ask for the same moment again and again
+def _timestamp(text: str, name: str, component: str) -> str:
+    return format_timestamp(required_datetime({name: text}, name, component))
 
 
 def between_dates(
