@@ -49,6 +49,7 @@ def test_what_is_verbatim_has_no_changed_field(sent: dict[str, Any], body: dict[
         ({"a": "x"}, {"a": "y"}, False),
         ({"a": "x"}, ["a"], False),
         ({"a": "x", "external_id": "k"}, {"a": "y", "external_id": "k"}, False),
+        ({"a": "x", "external_id": "k"}, {"a": "x", "external_id": "k"}, True),
     ],
 )
 def test_verbatim_is_to_the_letter_and_the_type(sent: dict[str, Any], body: Any, expected: bool) -> None:

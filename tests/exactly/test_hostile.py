@@ -136,16 +136,16 @@ async def test_an_end_between_answer_and_outcome_leaves_the_row_unknown(
     server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_field: Any, end: type[BaseException]
 ) -> None:
     rows = rows_for(server, 60, patients=3)
-    record = CreateCdt.record
+    read = CreateCdt.read
     met: list[str] = []
 
-    def interrupted(self: CreateCdt, answer: Any) -> Any:
+    def interrupted(self: CreateCdt, prepared: Any, answer: Any) -> Any:
         if answer.data["jsonBody"]["medication_name"] == "Medication 30" and not met:
             met.append("")
             raise end
-        return record(self, answer)
+        return read(self, prepared, answer)
 
-    monkeypatch.setattr(CreateCdt, "record", interrupted)
+    monkeypatch.setattr(CreateCdt, "read", interrupted)
     journal = tmp_path / "journal"
     options: dict[str, Any] = {**FAST, "key_field": key_field, "journal": journal, "source": "s", "concurrency": 8}
     async with connect(server) as welkin:

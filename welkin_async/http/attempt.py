@@ -27,6 +27,9 @@ from welkin_async.wire.codec import JSON, Codec
 from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Repeat, Request, Shape
 
+# A member is found far more slowly on its class, and these are asked for with each answer.
+_RECORD, _OBJECT, _ANY, _NOTHING, _BYTES = Shape.RECORD, Shape.OBJECT, Shape.ANY, Shape.NOTHING, Shape.BYTES
+
 
 @attrs.define(eq=False)
 class Reply:
@@ -91,22 +94,22 @@ def parse_body(codec: Codec, shape: Shape, body: bytes) -> JSON:
     Raises:
         UnreadableError: it is not readable.
     """
-    if shape is Shape.NOTHING or shape is Shape.BYTES:
+    if shape is _NOTHING or shape is _BYTES:
         return None
     try:
         data = codec.loads(body)
     except ValueError:
         if body.strip():
             raise UnreadableError("the answer's body is not JSON") from None
-        if shape is Shape.ANY:
+        if shape is _ANY:
             return None
         raise UnreadableError("the answer's body is empty") from None
-    if shape is Shape.RECORD:
+    if shape is _RECORD:
         fits = type(data) is dict and type(data.get("id")) is str
-    elif shape is Shape.OBJECT:
+    elif shape is _OBJECT:
         fits = type(data) is dict
     else:
-        fits = shape is Shape.ANY or type(data) is list
+        fits = shape is _ANY or type(data) is list
     if not fits:
         raise UnreadableError(f"the answer's body is not {shape.value}")
     return data

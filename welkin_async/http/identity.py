@@ -282,7 +282,7 @@ def _fields(
     """Compare the fields of a new record with those that came back; tell whether they name it.
 
     A field that did not come back was dropped, which proves nothing. Where a key is the same the other fields do not
-    matter, and are not looked at.
+    matter.
     """
     request.verbatim = False
     try:
@@ -291,12 +291,8 @@ def _fields(
         return False
     if type(body) is not dict:
         return False
-    for name in _KEYS:
-        if name in sent and name in body and sent[name] is not None and body[name] is not None:
-            key, value = str(sent[name]), str(body[name])
-            if key == value or same_folded(value, encoded(key.strip())):
-                return True
     named, verbatim = False, True
+    others: list[tuple[str, object]] = []
     for name, value in sent.items():
         try:
             back = body[name]
@@ -313,9 +309,22 @@ def _fields(
         else:
             verbatim = False
             if back is not None and value is not None and _another_value(value, back):
-                found.append((f"jsonBody.{name}", back))
+                others.append((f"jsonBody.{name}", back))
     request.verbatim = verbatim
+    if not verbatim and _same_key(sent, body):
+        return True
+    found += others
     return named
+
+
+def _same_key(sent: Mapping[str, Any], body: Mapping[str, JSON]) -> bool:
+    """Return whether a new record came back with a key that it was sent with."""
+    for name in _KEYS:
+        if name in sent and name in body and sent[name] is not None and body[name] is not None:
+            key, value = str(sent[name]), str(body[name])
+            if key == value or same_folded(value, encoded(key.strip())):
+                return True
+    return False
 
 
 def _unchanged(sent: JSON, data: JSON, place: str, found: list[tuple[str, object]]) -> None:

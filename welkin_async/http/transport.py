@@ -54,6 +54,7 @@ from welkin_async.wire.request import Answer, Operation, Repeat, Request, Shape,
 
 _AUTHORIZATION, _CONTENT_TYPE = istr("Authorization"), istr("Content-Type")
 _TOKEN_TIMEOUT = 30.0
+_RECORD, _NOTHING = Shape.RECORD, Shape.NOTHING  # a member is found far more slowly on its class
 
 _log = logging.getLogger("welkin_async")
 
@@ -198,7 +199,9 @@ class Transport:
                 self._admission.leave(ticket)
                 request.unknown = True
                 raise self._error(request, AttemptResult(Verdict.UNKNOWN, "an answer too many came after a refusal"))
-            headers = self._headers(token, request.body)
+            if token is not self._headers_of:
+                self._make_headers(token)
+            headers = self._bare_headers if request.body is None else self._body_headers
             request.attempts += 1
             request.on_wire = True
             request.exchange = None
@@ -288,7 +291,7 @@ class Transport:
             pass
         else:
             named = data
-            if operation.answer is Shape.NOTHING and reply.body:
+            if operation.answer is _NOTHING and reply.body:
                 named = _parsed(self.codec, reply.body)  # recorded as empty, so a body is worth a look
             differences = identity.differences(request, named)
             if differences == ():
@@ -296,7 +299,7 @@ class Transport:
                     reply.exchange.confirm()
             elif differences is not None and not self._accepted(request, reply, differences):
                 return self._misplaced(request, reply, differences)
-        if reply.status == 202 and operation.repeat is not Repeat.SAFE and operation.answer is Shape.RECORD:
+        if reply.status == 202 and operation.repeat is not Repeat.SAFE and operation.answer is _RECORD:
             return AttemptResult(Verdict.UNKNOWN, "the server took it in and has not carried it out yet (202)", reply)
         return Answer(reply.status, reply.headers, data, request.attempts, operation.line, request.verbatim)
 
@@ -527,14 +530,12 @@ class Transport:
         request.held += wait
         return wait
 
-    def _headers(self, token: Token, body: bytes | None) -> CIMultiDict[str]:
-        """Return the headers that go with a token, made once for each."""
-        if self._headers_of is not token:
-            bearer = f"Bearer {token.value}"
-            self._bare_headers = CIMultiDict({_AUTHORIZATION: bearer})
-            self._body_headers = CIMultiDict({_AUTHORIZATION: bearer, _CONTENT_TYPE: "application/json"})
-            self._headers_of = token
-        return self._bare_headers if body is None else self._body_headers
+    def _make_headers(self, token: Token) -> None:
+        """Make the headers that go with a token, without a body and with one."""
+        bearer = f"Bearer {token.value}"
+        self._bare_headers = CIMultiDict({_AUTHORIZATION: bearer})
+        self._body_headers = CIMultiDict({_AUTHORIZATION: bearer, _CONTENT_TYPE: "application/json"})
+        self._headers_of = token
 
     def _failure(self, error: Exception) -> AttemptResult:
         """Judge an exchange that brought no whole answer."""

@@ -116,7 +116,7 @@ def _is_aware(value: datetime) -> bool:
 
 def _is_instant(text: str) -> bool:
     """Whether a text is an instant in the documented form; other offsets than Z are understood."""
-    if len(text) == 24 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "." and text[23] == "Z":
+    if text[4:20:3] == "--T::." and text[23:] == "Z":
         try:  # as the API writes it; what is left to see is whether digits stand between
             _from_iso(text)
         except ValueError:

@@ -125,13 +125,9 @@ class CreateCdt(CdtAction):
             self._refusals.judge(errors)
         prepared.url, prepared.asked = self._place_of(patient)
 
-    def record(self, answer: Answer) -> CdtRecord:
-        """Wrap what came back."""
-        return self._record.from_wire(answer.data, answer)
-
     def read(self, prepared: PreparedRow, answer: Answer) -> tuple[CdtRecord, tuple[str, ...]]:
         """Wrap what came back, and name the fields that the server dropped or changed."""
-        record = self.record(answer)
+        record = self._record.from_wire(answer.data, answer)
         if answer.verbatim:
             return record, ()
         fields = prepared.fields

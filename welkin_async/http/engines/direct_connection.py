@@ -120,7 +120,7 @@ class DirectConnection(asyncio.BaseProtocol):
             self.disordered = True
             self.close()
             return
-        begun = bool(parser.head)
+        begun = parser.head
         try:
             if parser.feed(data):
                 self._end(None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -48,6 +49,7 @@ class DirectEngine:
         self._watchdog = Watchdog(self._loop, DirectConnection.time_out)
         self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
         self._heads: dict[int, tuple[CIMultiDict[str], bytes]] = {}
+        self._line = lru_cache(maxsize=1024)(_write_line)  # many requests go to the same places
 
     async def exchange(
         self,
@@ -118,18 +120,23 @@ class DirectEngine:
 
     def _written(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], joined: bytes) -> bytes:
         """Write request line and headers, and what is joined to them; the headers of a token are written once."""
-        path = url.raw_path_qs
-        if not (method.isalpha() and method.isascii() and path.isascii()) or path.encode().translate(None, _VISIBLE):
-            raise InvalidInputError("a method or path with what a request line cannot hold")
+        line = self._line(method, url.raw_path_qs)
         kept = self._heads.get(id(headers))
         if kept is None:
             if len(self._heads) >= 8:
                 self._heads.clear()
             kept = self._heads[id(headers)] = (headers, _write({**self._own, **headers}))
-        last = "Accept-Encoding: gzip\r\n" if method == "GET" else ""
-        if body is not None or method not in _NO_LENGTH:
-            last = f"{last}Content-Length: {len(body or b'')}\r\n"
-        return b"".join((f"{method} {path} HTTP/1.1\r\n".encode(), kept[1], f"{last}\r\n".encode(), joined))
+        if body is None and method in _NO_LENGTH:
+            return b"%b%b\r\n" % (line, kept[1])
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, kept[1], len(body or b""), joined)
+
+
+def _write_line(method: str, path: str) -> bytes:
+    """Write a request line, and what else goes with its verb."""
+    if not (method.isalpha() and method.isascii() and path.isascii()) or path.encode().translate(None, _VISIBLE):
+        raise InvalidInputError("a method or path with what a request line cannot hold")
+    accepted = "Accept-Encoding: gzip\r\n" if method == "GET" else ""
+    return f"{method} {path} HTTP/1.1\r\n{accepted}".encode()
 
 
 def _write(headers: dict[str, str]) -> bytes:

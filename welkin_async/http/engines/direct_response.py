@@ -19,7 +19,6 @@ from welkin_async.http.retry import AnswerTooLargeError, MalformedAnswerError
 _MAX_HEAD = 1 << 16  # bytes of status line and headers, interim answers included
 _END = b"\r\n\r\n"
 _GZIP = 16 + zlib.MAX_WBITS
-_PIECE = 1 << 20  # bytes inflated at a time
 
 
 class ResponseParser:
@@ -39,18 +38,16 @@ class ResponseParser:
         received: Bytes taken in.
     """
 
-    # Class attributes are the defaults: most stay as they are, and a parser is made for each answer.
-    status = received = 0
-    head = b""
-    complete = reusable = False
-    _read = b""  # what came until the head was there
-    _interim = 0  # heads passed over
-    _head_end = 0
-    _line_ends = 0  # CR and LF that came last, in a row
-    _chunked = _encoded = False
-
     def __init__(self, max_answer: int) -> None:
+        self.status = self.received = 0
+        self.head = b""
+        self.complete = self.reusable = False
         self._limit = max_answer
+        self._read = b""  # what came until the head was there
+        self._interim = 0  # heads passed over
+        self._head_end = 0
+        self._line_ends = 0  # CR and LF that came last, in a row
+        self._chunked = self._encoded = False
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # called by httptools with each piece of the body
         self._parser = httptools.HttpResponseParser(self)
@@ -146,23 +143,23 @@ class ResponseParser:
 
     def _read_head(self, data: bytes) -> None:
         """Find the head of the final answer, and refuse what httptools lets pass."""
-        read = self._read + data
-        start = end = 0
-        for _ in range(self._interim + bool(self.status)):
-            start, end = end, read.find(_END, end) + len(_END)
-            if not read.startswith(b"HTTP/1.", start):  # httptools would take HTTP/2.0, RTSP, or an empty line before
+        read = self._read + data if self._read else data
+        status, start, end = self.status, 0, 0
+        for _ in range(self._interim + (status > 0)):
+            start, end = end, read.find(_END, end) + 4
+            if read[start : start + 7] != b"HTTP/1.":  # httptools would take HTTP/2.0, RTSP, or an empty line before
                 raise MalformedAnswerError("not HTTP/1.1")
-        if (end if self.status else len(read)) > _MAX_HEAD:
+        if (end if status else len(read)) > _MAX_HEAD:
             raise MalformedAnswerError("more than 64 KiB of headers")
-        if not self.status:
+        if not status:
             self._read = read
             return
-        if not 200 <= self.status <= 299:
-            if not 300 <= self.status <= 599:
+        if not 200 <= status <= 299:
+            if not 300 <= status <= 599:
                 raise MalformedAnswerError("a status that answers no request")
-            self._limit = answer_limit(self.status, self._limit)
+            self._limit = answer_limit(status, self._limit)
         self.head, self._head_end = read[start:end], end
-        if b"-encoding" in (head := self.head.lower()):
+        if (head := self.head.lower()).find(b"-encoding") >= 0:  # `in` would first try whether that is a number
             self._encoded = bool(self._values("Content-Encoding"))
             codings = self._values("Transfer-Encoding")
             self._chunked = bool(codings)
@@ -179,16 +176,12 @@ class ResponseParser:
 
 def _inflate(data: bytes, limit: int) -> bytes:
     inflater = zlib.decompressobj(_GZIP)
-    parts, size = [], 0
     try:
-        while part := inflater.decompress(data, _PIECE):
-            size += len(part)
-            if size > limit:
-                raise AnswerTooLargeError
-            parts.append(part)
-            data = inflater.unconsumed_tail
+        body = inflater.decompress(data, limit + 1)
     except zlib.error:
         raise aiohttp.ClientPayloadError("a body that is not gzip") from None
+    if len(body) > limit:
+        raise AnswerTooLargeError
     if not inflater.eof or inflater.unused_data:
         raise aiohttp.ClientPayloadError("a body that is not one whole gzip member")
-    return b"".join(parts)
+    return body
