@@ -125,6 +125,24 @@ async def test_a_patient_that_is_refused_says_nothing_about_the_rate(status: int
         assert good == 1900
 
 
+@pytest.mark.parametrize(("status", "refused"), [(429, ("p7",)), (429, ("p7", "p8")), (503, ("p7",))])
+async def test_where_rows_go_one_by_one_a_refused_patient_costs_its_patience_once(
+    status: int, refused: tuple[str, ...]
+) -> None:
+    """All others are done long before; each of its rows in turn would take as long as the first."""
+    given = [row for row in patients_rows(600) if row.patient_id in refused] + patients_rows(60)[20:]
+    async with (
+        asyncio.timeout(15.0),
+        RawServer(refusing(lambda patient, _: http(status) if patient in refused else None)) as server,
+    ):
+        _, bad = await timed(
+            server, given, lambda row: row.patient_id in refused, row_patience=1.0, ordered_by="patient"
+        )
+    assert len(bad) == 32 * len(refused)
+    assert sum(outcome.attempts for outcome in bad) <= 30
+    assert {outcome.status for outcome in bad if not outcome.attempts} == {Status.FAILED}
+
+
 async def test_rows_that_are_all_that_is_left_end_where_nobody_is_accepted_any_more() -> None:
     given = [row for row in patients_rows(400) if row.patient_id in ("p1", "p2", "p3")]
     async with RawServer(refusing(lambda *_: http(429))) as server:

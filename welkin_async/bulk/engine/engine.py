@@ -130,6 +130,7 @@ class Engine(Generic[RowT, R]):
             wake=self._resume,
             ended=lambda: self._source.drained,
             aside=self._single,
+            one_by_one=by_patient,
         )
         self._worker = RowWorker(
             action, self._state, self._stop, guard=guard, retries=self._retries, groups=self._groups_in_flight

@@ -49,8 +49,8 @@ class PatientOrder(RowSource[PreparedRow]):
 
     @property
     def drained(self) -> bool:
-        """Whether it has come to its end, and nothing that was read is left."""
-        return super().drained and not self._free and not self.held
+        """Whether it has come to its end, and nothing is left but rows held back, which no worker can wait for."""
+        return super().drained and not self._free
 
     async def pull(self) -> PreparedRow | None:
         """Return the next row that may go; None at the end; see `RowSource.pull`."""

@@ -52,6 +52,8 @@ class RowRetries:
         wake: Called when a row that was set aside is due, and twice a second while any is.
         ended: Tells whether there are no further rows to come.
         aside: Whether rows can be set aside at all; if not, each worker waits with its own.
+        one_by_one: Whether the rows of a group go one at a time, so that it would take each of them as long to be given
+            up as the first.
 
     Attributes:
         rows: The rows set aside; its ``accepted`` counts those the server accepted.
@@ -69,10 +71,12 @@ class RowRetries:
         wake: Callable[[], None],
         ended: Callable[[], bool],
         aside: bool = True,
+        one_by_one: bool = False,
     ) -> None:
         self.rows: RefusedRows[Attempted] = RefusedRows(_ROOM * concurrency if aside else 0, patience=patience)
         self._circuits = GroupCircuits(patience=patience)
         self._wake = wake
+        self._one_by_one = one_by_one
         self.ended = ended
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = math.inf
@@ -141,8 +145,12 @@ class RowRetries:
         return self._circuits.is_suspect(group)
 
     def is_doubtful(self, group: str) -> bool:
-        """Tell whether it must be known if a group or the server is to blame, because there is no room for its rows."""
-        return self.rows.full and self._circuits.is_doubtful(group)
+        """Tell whether it must be known if a group or the server is to blame.
+
+        That is where there is no room for its rows, or where no others are to come that would show it.
+        """
+        unshown = self.rows.full or (self._one_by_one and self.ended())
+        return unshown and self._circuits.is_doubtful(group)
 
     def vouch(self, group: str) -> None:
         """Note that the server is there while it refuses a group."""

@@ -187,8 +187,9 @@ class RowWorker(Generic[R]):
                 request.unknown = worker.sent_before
             while True:
                 if retries.troubled:
-                    if worker.refused is not None and retries.hopeless(worker.refused):
-                        raise self._given_up(worker.refused, request)
+                    judged = worker.refused is not None or retries.is_suspect(row.group)
+                    if judged and retries.hopeless(refused := self._kept(worker)):
+                        raise self._given_up(refused, request)
                     if retries.is_doubtful(row.group):
                         await self._ask(row.group)
                     pause = self._crowded(row.group)

@@ -252,6 +252,8 @@ class ExistingRecords:
             raise ExistingRecordsError
         if isinstance(error, AuthenticationError) or not isinstance(error, PermissionDeniedError | NotSentError):
             raise error
+        if isinstance(error, NotSentError):
+            raise NotSentError(error.reason, request=self._line)
         raise NotSentError(f"its patient's records could not be listed: {error.reason}", request=self._line)
 
     def _flight(self, group: str, *, again: bool = False) -> asyncio.Future[Listed | None] | None:
