@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -114,6 +115,34 @@ async def test_time_in_which_the_server_is_not_there_does_not_count() -> None:
     assert proved.armed
     assert proved.found_after is not None
     assert proved.found_after < 0.1  # of the pauses, which took longer, the last one counts
+
+
+async def test_a_look_up_that_ends_with_an_outage_tells_no_lag() -> None:
+    """The server is back when it is asked whether it is down, and was not while the listing was tried."""
+
+    class Slow(Listed):
+        async def listing(self, group: str, since: float) -> Sequence[Any] | None:
+            if isinstance(self.script[0], Exception):
+                await asyncio.sleep(0.3)
+            return await super().listing(group, since)
+
+    lost = ConnectError("no connection", request=LINE)
+    proved = proof(Slow([], lost, ["k"]), patience=60.0, server=There(False))
+    proved.begin("k", "p", "k")
+    await proved.wait()
+    assert proved.armed
+    assert proved.found_after is not None
+    assert proved.found_after < 0.2
+
+
+async def test_what_look_ups_had_missed_before_an_outage_stays_a_lag() -> None:
+    lost = ConnectError("no connection", request=LINE)
+    proved = proof(Listed(*[[]] * 20, lost, *[[]] * 20, ["k"]), patience=60.0, server=There(True))
+    proved.begin("k", "p", "k")
+    began = time.monotonic()
+    await proved.wait()
+    assert proved.found_after is not None
+    assert proved.found_after > (time.monotonic() - began) * 0.8
 
 
 @pytest.mark.parametrize("found", [[], None, PermissionDeniedError("no", request=LINE, status=403)])

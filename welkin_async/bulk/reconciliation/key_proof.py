@@ -18,7 +18,8 @@ import attrs
 
 from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.keys.protocol import Keys
-from welkin_async.bulk.reconciliation.lookup import Server, look
+from welkin_async.bulk.reconciliation.lookup import Server, is_silence, look
+from welkin_async.bulk.reconciliation.policy import lag_between
 from welkin_async.errors import PermissionDeniedError, WelkinError
 
 _LOOK_EVERY, _LONGEST = 0.1, 2.0  # seconds between two looks: at first, and at most
@@ -71,6 +72,11 @@ class KeyProof:
         """Whether keys can be trusted, and absence with them."""
         return self.state is ProofState.ARMED and (self.found_after is not None or not self.begun)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self._task is not None and not self._task.done()
+
     def begin(self, record: Any, group: str, key: str) -> None:
         """Start on the first created record; the proof has failed at once where the key was not given back.
 
@@ -113,8 +119,9 @@ class KeyProof:
             await asyncio.wait((self._task,))
 
     async def _find(self, group: str, created: Any, key: str) -> None:
-        began = time.monotonic()
-        pause = waited = gone = 0.0
+        began = silent = time.monotonic()
+        missed: float | None = None  # when the last look-up was begun that was answered without it
+        pause = waited = 0.0
         try:
             while True:
                 asked = time.monotonic()
@@ -126,21 +133,23 @@ class KeyProof:
                 if shown and all(self._keys.key_of(record) != key for record in shown):
                     self._fail(f"the server gave {self._keys.field} back and did not keep it")
                     return
-                if shown:
-                    self.found_after = time.monotonic() - began - gone if pause else 0.0  # never missed, it has none
+                if shown:  # what was never missed has no lag
+                    self.found_after = 0.0 if missed is None else lag_between(began, missed, asked, silent)
                     self.state = ProofState.ARMED
                     self._ended()
                     return
+                if records is not None:
+                    missed = asked
+                elif error is not None and is_silence(error):  # even if the server has come back by now
+                    silent = time.monotonic()
                 if waited > self._patience:
-                    self.found_after = None if records is None else time.monotonic() - began - gone
+                    self.found_after = None if missed is None else missed - began
                     self._fail(f"a record with its {self._keys.field} was created, but look-ups do not find it")
                     return
                 pause = min(pause * 1.5, _LONGEST) if pause else _LOOK_EVERY
                 await asyncio.sleep(pause)
                 if answered:
                     waited += pause
-                else:
-                    gone += time.monotonic() - asked  # while the server is not there nothing can be found
         except WelkinError as error:
             self.state, self.error = ProofState.FAILED, error
             self._ended()

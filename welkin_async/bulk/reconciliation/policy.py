@@ -96,6 +96,18 @@ class View:
     patience: float
 
 
+def lag_between(landed: float, missed: float, found: float, silent: float) -> float:
+    """Return by how many seconds look-ups ran behind, where one missed a record and the next that was answered had it.
+
+    Args:
+        landed: Monotonic seconds at which the record was there.
+        missed: When the look-up was begun that missed it.
+        found: When the one was begun that had it.
+        silent: Until when look-ups went unanswered: while they do nothing can be found, so that is no lag.
+    """
+    return missed - landed + found - max(missed, min(silent, found))
+
+
 class LagTracker:
     """Lag tracker: by how much look-ups run behind; it only ever widens.
 
@@ -151,7 +163,7 @@ class LagTracker:
             found: When the one was begun that had it.
             silent: Until when look-ups of it went unanswered in between.
         """
-        self.widen(missed - landed + found - max(missed, min(max(silent, self.there_since), found)))
+        self.widen(lag_between(landed, missed, found, max(silent, self.there_since)))
 
     @property
     def is_open(self) -> bool:

@@ -418,8 +418,9 @@ class Reconciler:
         for group, listing in listings.items():
             for pending in rows[group]:
                 if listing.answered and pending.ended <= listing.began and self._is_pending(pending):
-                    if self._armed or self.server is None or not self.server.held:
-                        pending.waited += waited  # while nothing is created nothing can be proved
+                    down = self.server is not None and self.server.held
+                    if self._armed or not (down or self.proof.under_way):
+                        pending.waited += waited  # while nothing is proved, or could be, no absence counts either
                     await self._judge(pending, listing, shown, quiet=quiet, held=held)
 
     async def _judge(
