@@ -281,8 +281,13 @@ class AuthenticationError(RequestError):
 
 
 class RejectedError(RequestError):
-    """The server refused the request (3xx or 4xx); it was not carried out."""
+    """The server refused the request (3xx or 4xx); it was not carried out.
 
+    Attributes:
+        after_unknown: Whether an attempt before ended unknown, which may have been carried out; dropped by pickling.
+    """
+
+    after_unknown = False
     advice = "The server refused it; sending the same again will not help."
 
 

@@ -163,7 +163,7 @@ def test_a_key_that_differs_in_case_alone_is_unexpected_and_is_not_deleted(
 ) -> None:
     plan = planned(command, file)
     named = next(row for row in rows_of(patients, range(24)) if row[-1] == "row-5")
-    local.record(named[0], medication_name="M5", external_id="src/ROW-5")
+    local.record(str(named[0]), medication_name="M5", external_id="src/ROW-5")
     plan.unlink()
     planned(command, file)  # six, as before
     told = summary(command, "verify", file, *STRICT, "--findings", folder / "found.ndjson", exit_code=1)

@@ -31,6 +31,9 @@ class Patients:
     def with_sure_refusals(self) -> Patients:
         return self
 
+    def with_patience(self, seconds: float) -> Patients:
+        return self
+
     async def get(self, key: str, *, type: str) -> Any:
         self.asked.append(key)
         self.now += 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from welkin_async import InvalidInputError, Welkin, bulk
+from welkin_async import InvalidInputError, NotSentError, Welkin, bulk
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
 from .helpers import CDT, FAST, connect, keys_held, keys_of, rows_for
@@ -211,3 +212,29 @@ async def test_a_change_that_is_refused_after_an_attempt_that_was_cut_off_is_rea
     assert not server.faults.unmet()
     assert (outcome.status, report.complete) == (bulk.Status.UPDATED, True)
     assert [r["jsonBody"]["medication_name"] for r in server.store.cdt_records(CDT)] == ["changed"]
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+async def test_a_change_that_is_refused_is_rejected(server: Sandbox, welkin: Welkin, status: int) -> None:
+    rows = rows_for(server, 2)
+    await upserted(welkin, rows)
+    server.faults.add(Fault(FaultKind.STATUS, "cdts.update", status=status, times=None))
+    outcomes, report = await upserted(welkin, [changed(row) for row in rows])
+    assert [outcome.status for outcome in outcomes] == [bulk.Status.REJECTED] * 2
+    assert (report.rejected, report.complete) == (2, False)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("operation", ["cdts.list", "cdts.update"])
+async def test_what_is_refused_for_ever_is_given_up_while_the_server_is_there(
+    server: Sandbox, welkin: Welkin, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    monkeypatch.setattr("welkin_async.bulk.actions.base.LOOKUP_PATIENCE", 0.2)
+    rows = rows_for(server, 12, patients=1)
+    await upserted(welkin, rows)
+    server.faults.add(Fault(FaultKind.STATUS, operation, status=429, times=None))
+    async with asyncio.timeout(60.0):
+        outcomes, report = await upserted(welkin, [changed(row) for row in rows], concurrency=1)
+    assert [outcome.status for outcome in outcomes] == [bulk.Status.FAILED] * 12
+    assert all(isinstance(outcome.error, NotSentError) for outcome in outcomes)
+    assert not report.complete

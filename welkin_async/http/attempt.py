@@ -148,7 +148,9 @@ def to_error(codec: Codec, request: Request, outcome: AttemptResult) -> RequestE
     }
     if verdict is Verdict.REJECTED:
         assert status is not None
-        return rejection(status)(outcome.reason, **common)
+        rejected = rejection(status)(outcome.reason, **common)
+        rejected.after_unknown = request.unknown
+        return rejected
     if verdict is Verdict.UNAUTHORIZED:
         return AuthenticationError("the server refused the token (401)", **common)
     if verdict is Verdict.THROTTLED:

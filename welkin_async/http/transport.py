@@ -525,8 +525,9 @@ class Transport:
         """
         request.refusals += 1
         wait = backoff(request.refusals) if outcome.retry_after is None else outcome.retry_after
-        if wait > self._throttle_budget(request):
+        if wait > self._throttle_budget(request) or request.waited_alone >= request.patience:
             raise self._error(request, outcome)
+        request.waited_alone += wait
         request.held += wait
         return wait
 

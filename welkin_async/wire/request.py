@@ -224,6 +224,9 @@ class Request:
         fresh: Whether it goes over a new connection, which nothing else was asked on.
         sure: Whether a refusal that may be another request's answer is not believed: a read is sent once more then,
             over a new connection.
+        waited_alone: Seconds of ``held`` that were no pause of the whole session.
+        patience: Seconds for which its own refusals may hold it back where ``max_wait`` is None; another one is raised
+            then. Pauses of the whole session do not count.
         via: The exchange whose connection it goes over, if that is idle; None for any connection.
         exchange: Where the last answer came from, whatever its status; None where the last attempt brought none.
         differences: What the last answer that was not the request's had in place of what was asked for.
@@ -256,6 +259,8 @@ class Request:
     query: Mapping[str, Any] | None = None
     fresh: bool = False
     sure: bool = False
+    patience: float = math.inf
+    waited_alone: float = 0.0
     via: Exchange | None = None
     exchange: Exchange | None = None
     differences: tuple[tuple[str, object], ...] = ()
@@ -279,6 +284,7 @@ class Request:
             query={**(self.query or _NOTHING), "page": number},
             sent=self.sent,
             sure=self.sure,
+            patience=self.patience,
         )
 
     def __repr__(self) -> str:

@@ -23,6 +23,12 @@ from welkin_async.validation.schema import Schema
 from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Answer, Request
 
+LOOKUP_PATIENCE = 300.0
+"""Seconds for which a look-up, or the change of a record that was found, may be held back by its own refusals.
+
+As long as a row is that is refused while others pass; what the server asks of all is waited out.
+"""
+
 _PAGES = 100  # different reads that confirm answers
 
 
@@ -140,8 +146,8 @@ class CdtAction(BaseAction):
     Attributes:
         cdt: The CDT's name.
         comparison: Compares what was sent with what came back.
-        lookup_scope: The session's scope, for calls that wait out whatever pause the server asks for, and whose refusal
-            is surely their own.
+        lookup_scope: The session's scope, for calls that wait out whatever pause the server asks of all, and whose
+            refusal is surely their own.
     """
 
     def __init__(self, scope: Scope, cdt: str, operation: BulkOperation, *, check: Check) -> None:
@@ -150,7 +156,7 @@ class CdtAction(BaseAction):
         self.cdt = cdt
         self._schema: Schema | None = None
         self.comparison = FieldComparison()
-        self.lookup_scope = scope.without_max_wait().with_sure_refusals()
+        self.lookup_scope = scope.without_max_wait().with_sure_refusals().with_patience(LOOKUP_PATIENCE)
 
     @property
     def target(self) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from uuid import uuid4
 
 from welkin_async.bulk.actions.action import BulkOperation
-from welkin_async.bulk.actions.base import BaseAction
+from welkin_async.bulk.actions.base import LOOKUP_PATIENCE, BaseAction
 from welkin_async.bulk.keys.cdt_keys import EarlierKey, MintedKey
 from welkin_async.bulk.keys.patient_keys import GUID, PatientKeys, changed_fields, sent_fields
 from welkin_async.bulk.results import Status
@@ -43,7 +43,7 @@ class CreatePatient(BaseAction):
         super().__init__(scope, CREATE_PATIENT, check=check, what="patients")
         self._url, self._asked = scope.request(CREATE_PATIENT.operation).url, scope.params
         self._once = scope.without_max_wait(max_attempts=1)
-        lookups = scope.without_max_wait().with_sure_refusals()
+        lookups = scope.without_max_wait().with_sure_refusals().with_patience(LOOKUP_PATIENCE)
         self.keys = None if key_field is None else PatientKeys(lookups)
         self.place = f"{CREATE_PATIENT.operation.method} {CREATE_PATIENT.operation.path(scope.params)}"
         self.target = f"{CREATE_PATIENT.operation.method} {self._url}"

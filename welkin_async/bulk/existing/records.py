@@ -28,13 +28,21 @@ from welkin_async.bulk.existing.index import ExistingIndex, KeptRecord, Listed
 from welkin_async.bulk.keys.protocol import Keys, LongListingError
 from welkin_async.bulk.reconciliation.lookup import Server, look
 from welkin_async.bulk.rows import PreparedRow
-from welkin_async.errors import AuthenticationError, DecodeError, NotSentError, PermissionDeniedError, RequestLine
+from welkin_async.errors import (
+    AuthenticationError,
+    DecodeError,
+    NotSentError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RequestLine,
+)
 
 _TRIES = 8  # listings of a group that are answered and not complete, before its rows are given up
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0  # seconds between two of them
 _FEW_TRIES = 2  # look-ups by keys, before the group is listed
 _NEVER = float("-inf")
 _REMEMBERED = 1024  # groups that hold nothing
+_REMEMBERED_FOR = 30.0  # seconds for which a group that could not be listed is not listed again, for its next row
 _WHOLE: Mapping[str, tuple[str, ...]] = {"": ()}  # what is sought where a group is listed
 _AT_ONCE = 100  # records that are digested before others get their turn
 
@@ -93,6 +101,7 @@ class ExistingRecords:
         self._listers: set[asyncio.Task[None]] = set()
         self._first: list[PreparedRow] | None = []  # until they have been looked for
         self._opening: asyncio.Task[None] | None = None
+        self._failed: dict[str, tuple[float, NotSentError]] = {}  # when groups could not be listed, and why
         self._empty: dict[str, float] = {}  # when listings were begun that showed no record with a key, of late
         self.lookups = 0
         self.groups = 0
@@ -233,6 +242,9 @@ class ExistingRecords:
             NotSentError: it could not be listed.
             AuthenticationError: the server refused the token.
         """
+        failed_at, failure = self._failed.get(row.group, (_NEVER, None))
+        if failure is not None and time.monotonic() - failed_at < _REMEMBERED_FOR:
+            raise NotSentError(failure.reason, request=self._line)
         while True:
             if self._is_sought(row):
                 flight = self._seek(row, again=True)
@@ -253,6 +265,9 @@ class ExistingRecords:
         if isinstance(error, AuthenticationError) or not isinstance(error, PermissionDeniedError | NotSentError):
             raise error
         if isinstance(error, NotSentError):
+            if len(self._failed) >= _REMEMBERED:
+                self._failed.clear()
+            self._failed[row.group] = time.monotonic(), error
             raise NotSentError(error.reason, request=self._line)
         raise NotSentError(f"its patient's records could not be listed: {error.reason}", request=self._line)
 
@@ -415,7 +430,8 @@ class ExistingRecords:
             if isinstance(error, PermissionDeniedError):
                 raise error
             tries += answered
-            if tries >= most:
+            alone = answered and isinstance(error, RateLimitedError)  # it has been refused for long, and others not
+            if tries >= most or alone:
                 reason = "the list never stood still" if error is None else error.reason
                 raise NotSentError(f"its patient's records could not be listed: {reason}", request=self._line)
             await asyncio.sleep(pause)

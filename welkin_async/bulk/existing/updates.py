@@ -8,6 +8,7 @@ about one round trip in which an edit can be overwritten; nothing can close it f
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +21,16 @@ from welkin_async.errors import (
     InvalidInputError,
     NotFoundError,
     NotSentError,
+    RateLimitedError,
     RejectedError,
     RequestError,
     WelkinError,
 )
 
 _PAUSE = 1.0  # seconds between two tries while the server is down
+_MOST_REFUSALS = 2  # of a change, each for as long as a look-up is waited for
+_REFUSED_FOR = 30.0  # seconds for which nothing more of a patient is changed, whose rows were refused for long
+_REMEMBERED = 1024  # patients
 
 
 class ExistingUpdates:
@@ -46,6 +51,7 @@ class ExistingUpdates:
         self._keys = keys
         self._client = client
         self._overwrite = overwrite
+        self._refused: dict[str, tuple[float, RateLimitedError]] = {}  # when the server refused patients for too long
         self._own: set[str] = set()  # by whom the server says that this client's own writes are
         self.recreate = recreate
         self.server: Server | None = None
@@ -71,7 +77,11 @@ class ExistingUpdates:
             AuthenticationError: the server refused the token.
             SessionError: the session is closed.
         """
-        sent, unanswered = 0, False
+        sent, refusals, unanswered = 0, 0, False
+        refused_at, refusal = self._refused.get(row.group, (0.0, None))
+        if refusal is not None and time.monotonic() - refused_at < _REFUSED_FOR:
+            reason = "the server refuses the rows of its patient, while it accepts others"
+            return self._ended(row, Status.FAILED, NotSentError(reason, request=refusal.request), record_id, 0)
         while True:
             try:
                 record = await self._keys.read(row.group, record_id)
@@ -92,11 +102,18 @@ class ExistingUpdates:
                     return self._ended(row, Status.GONE, error, record_id, sent)
                 return self._ended(row, Status.FAILED, error, record_id, sent)
             except RequestError as error:
-                if is_silence(error) and self.server is not None and await self.server.down():
+                refusals += isinstance(error, RateLimitedError)
+                # Refused once more after it could be read meanwhile: the server is there.
+                silent = is_silence(error) and refusals < _MOST_REFUSALS
+                if silent and self.server is not None and await self.server.down():
                     await asyncio.sleep(_PAUSE)  # it may be changed twice without harm
                     unanswered = unanswered or bool(sent)
                     continue
-                if sent and isinstance(error, RejectedError) and error.attempts > 1 and not unanswered:
+                if isinstance(error, RateLimitedError):
+                    if len(self._refused) >= _REMEMBERED:
+                        self._refused.clear()
+                    self._refused[row.group] = time.monotonic(), error
+                if sent and isinstance(error, RejectedError) and error.after_unknown and not unanswered:
                     unanswered = True  # an attempt before may have been carried out: the record says
                     continue
                 if unanswered or (sent and not isinstance(error, NotSentError | RejectedError)):

@@ -20,7 +20,7 @@ from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, look
 from welkin_async.bulk.rows import PreparedRow
-from welkin_async.errors import DecodeError, NotFoundError, RequestError, WelkinError
+from welkin_async.errors import DecodeError, NotFoundError, RateLimitedError, RequestError, WelkinError
 
 _TRIES = 20
 _PAUSE = 0.5  # seconds between two tries at a patient whose listing fails
@@ -265,6 +265,8 @@ class DuplicateScan:
                     return None
                 if all(_is_shown(unknown, listed[0]) for unknown in group.values()):
                     return listed
+            if answered and isinstance(error, RateLimitedError):
+                break  # it has been refused for long, and others not
             tries += answered  # while the server is not there it cannot be asked
             await asyncio.sleep(_PAUSE)
         if listed is None:

@@ -173,9 +173,7 @@ class Reconciler:
         self._wall = WallClock()
         self._started = time.monotonic()
         self.since = (journal.since(0) or self._wall.at(self._started)) - _LOOK_BACK
-        self.proof = KeyProof(
-            keys, self.since, options.final_settle, server, self._proved, needed=options.existing == "check"
-        )
+        self.proof = KeyProof(keys, self.since, options.final_settle, server, self._proved, options.existing == "check")
         # Not before: until the journal was had, another process may have been sending its rows.
         self._lag = LagTracker(self._keep_lag, there_since=self._started)
         self._lag.widen(journal.lag)

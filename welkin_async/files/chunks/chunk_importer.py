@@ -112,7 +112,7 @@ class ChunkImporter:
             opened = await open_file(settings)
             opened.source.close()
             if opened.digest != given.digest:
-                raise FileError("the file has changed since its chunks were planned")
+                raise FileError("the file has changed since its chunks were planned: put it back as it was")
             importer = cls(welkin, given, ledger, opened, await given.job.mapper(welkin, opened))
             weakref.finalize(importer, held.pop_all().close)  # a copy of the file is there as long as this is
         return importer

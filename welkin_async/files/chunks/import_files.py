@@ -54,7 +54,7 @@ class ImportFiles:
             opened = await open_file(settings)
             opened.source.close()
             if opened.digest != work.digest:
-                raise FileError("the file has changed since its chunks were planned")
+                raise FileError("the file has changed since its chunks were planned: put it back as it was")
             files = ChunkFiles(attrs.evolve(work.job, settings=settings), opened)
             self._held.callback(files.close)
             await files.begin(work.run, self._ledger)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from welkin_async import errors
 from welkin_async.bulk import Status
+from welkin_async.bulk.actions.base import LOOKUP_PATIENCE
 from welkin_async.files.readers.row import RowError
 from welkin_async.resources.patients import PatientKeyType, Patients
 from welkin_async.session import Welkin
@@ -40,7 +41,7 @@ class PatientLookup:
         patience: float = 120.0,
     ) -> None:
         # As the creates do, it waits out whatever is asked; and all rows of a patient depend on a refusal.
-        self._patients = Patients(welkin.scope.without_max_wait().with_sure_refusals())
+        self._patients = Patients(welkin.scope.without_max_wait().with_sure_refusals().with_patience(LOOKUP_PATIENCE))
         self._kind: PatientKeyType = kind
         self._concurrency = concurrency
         self._bound = bound

@@ -124,4 +124,5 @@ class ListTemplate(Generic[R]):
             {**model.asked, self._parameter: segment},
             query={**self._query, "size": size, "page": number},
             sure=model.sure,
+            patience=model.patience,
         )

@@ -81,12 +81,14 @@ class Defaults:
         max_attempts: How many attempts in all.
         max_wait: Seconds the server's throttling may hold a call back; None for no bound.
         sure: Whether a read that is refused is asked once more where the refusal may be another request's answer.
+        patience: Seconds for which a call's own refusals may hold it back where ``max_wait`` is None.
     """
 
     timeout: float
     max_attempts: int
     max_wait: float | None
     sure: bool = False
+    patience: float = math.inf
 
 
 class Sender(Protocol):
@@ -195,6 +197,14 @@ class Scope:
         """
         return attrs.evolve(self, defaults=attrs.evolve(self.defaults, sure=True))
 
+    def with_patience(self, seconds: float) -> Scope:
+        """Return the same scope for calls that wait out the session's pauses, but no refusals of their own for ever.
+
+        Args:
+            seconds: For how long a call may be held back by its own refusals.
+        """
+        return attrs.evolve(self, defaults=attrs.evolve(self.defaults, patience=seconds))
+
     def over_new_connections(self) -> Scope:
         """Return the same scope for calls that each go over a new connection, which nothing else was asked on.
 
@@ -267,6 +277,7 @@ class Scope:
             body,
             query=query,
             sure=defaults.sure,
+            patience=defaults.patience,
         )
 
     def url(self, path: str, query: str = "") -> URL:
