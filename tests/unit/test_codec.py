@@ -220,6 +220,25 @@ def test_what_would_arrive_changed_is_refused_with_its_place_and_without_its_val
 
 
 @BOTH
+def test_a_flat_object_goes_out_as_it_stands_unless_it_would_be_changed(codec: Codec) -> None:
+    bounds = {"a": "ä", "b": True, "c": None, "d": 2**64 - 1, "e": -(2**63)}
+    text = codec.encode(bounds).decode()
+    assert text == f'{{"a":"ä","b":true,"c":null,"d":{2**64 - 1},"e":-{2**63}}}'
+    assert codec.encode({Text("a"): "x"}) == codec.encode({"a": Text("x")}) == b'{"a":"x"}'
+    refused: dict[Any, Any]
+    for refused, path in ({"a": "x", "b": 2**64}, ("b",)), ({"a": -(2**63) - 1}, ("a",)), ({"a": "x", 1: "y"}, ()):
+        with pytest.raises(InvalidInputError) as caught:
+            codec.encode(refused)
+        assert caught.value.path == path
+
+
+@BOTH
+@pytest.mark.parametrize("body", [b' {"a":1}', b'{"a":1}\r\n\t ', b'\n {"a" : 1 } \n'])
+def test_white_space_around_an_answer_is_nothing(codec: Codec, body: bytes) -> None:
+    assert codec.loads(body) == {"a": 1}
+
+
+@BOTH
 @pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}, lambda inner: (inner,)])
 def test_nesting_is_bounded_alike(codec: Codec, wrap: Callable[[object], object]) -> None:
     value: object = None

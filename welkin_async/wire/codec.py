@@ -117,6 +117,18 @@ def _plain_object(value: Mapping[Any, Any], depth: int) -> dict[str, JSON]:
     return result
 
 
+def _is_plain(value: dict[Any, Any]) -> bool:
+    """Tell whether an object is what `plain` would make of it, and flat: then it need not be copied."""
+    for key, item in value.items():
+        if type(key) is str and type(item) is str:  # nearly always
+            continue
+        kind = type(item)
+        whole = kind is int and _SMALLEST_INT <= item <= _GREATEST_INT
+        if type(key) is not str or not (whole or kind in _ATOMS):
+            return False
+    return True
+
+
 def _plain_array(value: list[Any] | tuple[Any, ...], depth: int) -> list[JSON]:
     result = []
     for index, item in enumerate(value):
@@ -201,7 +213,8 @@ class Codec:
         dumps: Encodes what `plain` returned; raises ValueError or TypeError on a lone surrogate.
         loads: Decodes bytes; raises ValueError on anything that is not JSON.
         dumps_flat: Encodes an object of text, integers, booleans and nulls as it stands; raises ValueError or TypeError
-            where it could not be sent so. None where the library lets through what cannot be sent.
+            where it could not be sent so. None where the library lets through what cannot be sent, so that each value
+            is looked at.
     """
 
     name: str
@@ -221,9 +234,12 @@ class Codec:
         Raises:
             InvalidInputError: the value cannot be sent without being changed.
         """
-        if self.dumps_flat is not None and type(value) is dict and _FLAT.issuperset(map(type, value.values())):
+        dumps_flat = self.dumps_flat
+        if type(value) is dict and (
+            _is_plain(value) if dumps_flat is None else _FLAT.issuperset(map(type, value.values()))
+        ):
             try:
-                return self.dumps_flat(value)
+                return (dumps_flat or self.dumps)(value)
             except (ValueError, TypeError):
                 pass  # found again below, and named
         ready = plain(value)
@@ -266,7 +282,10 @@ def _json_dumps(value: JSON) -> bytes:
 
 def _json_loads(data: bytes) -> JSON:
     try:
-        value = _DECODER.decode(data.decode())
+        text = data.decode().strip(" \t\n\r")  # the decoder itself would look for white space with regular expressions
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError("more than one value")
         # One letter is found far faster than three, and most answers have no escapes at all.
         if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
             _ENCODER.encode(value).encode()  # raises on a lone surrogate, as orjson does

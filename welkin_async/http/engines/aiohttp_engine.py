@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
@@ -38,6 +39,7 @@ from welkin_async.wire.request import Streamed, StreamError
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
+    from aiohttp.typedefs import LooseHeaders
 
 _CHUNK = 1 << 18  # bytes of a streamed body at a time
 
@@ -106,6 +108,15 @@ class _Response(aiohttp.ClientResponse):
 
 
 _start = aiohttp.ClientResponse.start  # called at every request, and `super()` takes three times as long
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that takes the headers as aiohttp has merged them: it would look at each to see whether it is Host."""
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        """Begin the headers with Host, as aiohttp does; nobody states another here."""
+        self.headers = CIMultiDict({hdrs.HOST: self.url.host_port_subcomponent or ""})
+        self.headers.extend(headers or ())
 
 
 class _GuardedBody(aiohttp.BytesPayload):
@@ -219,6 +230,7 @@ class AiohttpEngine:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=OWN_HEADERS,
             proxy=self._proxy,
+            request_class=_Request,
             response_class=_Response,
         )
         # aiohttp sends GET, PUT and DELETE a second time by itself when a kept-alive connection turns out dead. There

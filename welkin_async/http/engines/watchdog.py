@@ -113,7 +113,9 @@ class TaskWatchdog(Watchdog[asyncio.Task[Any]]):
         """Begin to watch a task that is in no other watched exchange, or set another deadline; see `Watchdog.watch`."""
         if key not in self._cancelled:
             self._before[key] = key.cancelling()
-            super().watch(key, deadline)
+            self._watched[key] = deadline  # as the base does: `super()` costs more than what it does
+            if deadline < self._wakes:
+                self._wake(deadline)
 
     def was_late(self, task: asyncio.Task[Any]) -> bool:
         """Watch a task no longer.
