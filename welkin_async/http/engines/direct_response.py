@@ -19,6 +19,7 @@ from welkin_async.http.retry import AnswerTooLargeError, MalformedAnswerError
 _MAX_HEAD = 1 << 16  # bytes of status line and headers, interim answers included
 _END = b"\r\n\r\n"
 _GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 1 << 20  # bytes inflated at a time: a buffer of the whole bound would be twice there while it grows
 
 
 class ResponseParser:
@@ -176,12 +177,16 @@ class ResponseParser:
 
 def _inflate(data: bytes, limit: int) -> bytes:
     inflater = zlib.decompressobj(_GZIP)
+    parts, size = [], 0
     try:
-        body = inflater.decompress(data, limit + 1)
+        while part := inflater.decompress(data, _PIECE):
+            size += len(part)
+            if size > limit:
+                raise AnswerTooLargeError
+            parts.append(part)
+            data = inflater.unconsumed_tail
     except zlib.error:
         raise aiohttp.ClientPayloadError("a body that is not gzip") from None
-    if len(body) > limit:
-        raise AnswerTooLargeError
     if not inflater.eof or inflater.unused_data:
         raise aiohttp.ClientPayloadError("a body that is not one whole gzip member")
-    return body
+    return b"".join(parts)
