@@ -134,7 +134,7 @@ class KeyProof:
                     self._fail(f"the server gave {self._keys.field} back and did not keep it")
                     return
                 if shown:  # what was never missed has no lag
-                    self.found_after = 0.0 if missed is None else lag_between(began, missed, asked, silent)
+                    self.found_after = 0.0 if missed is None else lag_between(began, missed, time.monotonic(), silent)
                     self.state = ProofState.ARMED
                     self._ended()
                     return
