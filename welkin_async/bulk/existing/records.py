@@ -101,7 +101,7 @@ class ExistingRecords:
         self._listers: set[asyncio.Task[None]] = set()
         self._first: list[PreparedRow] | None = []  # until they have been looked for
         self._opening: asyncio.Task[None] | None = None
-        self._failed: dict[str, tuple[float, NotSentError]] = {}  # when groups could not be listed, and why
+        self._failed: dict[str, tuple[float, str]] = {}  # when groups could not be listed, and why
         self._empty: dict[str, float] = {}  # when listings were begun that showed no record with a key, of late
         self.lookups = 0
         self.groups = 0
@@ -242,9 +242,9 @@ class ExistingRecords:
             NotSentError: it could not be listed.
             AuthenticationError: the server refused the token.
         """
-        failed_at, failure = self._failed.get(row.group, (_NEVER, None))
-        if failure is not None and time.monotonic() - failed_at < _REMEMBERED_FOR:
-            raise NotSentError(failure.reason, request=self._line)
+        failed_at, reason = self._failed.get(row.group, (_NEVER, ""))
+        if time.monotonic() - failed_at < _REMEMBERED_FOR:
+            raise NotSentError(reason, request=self._line)
         while True:
             if self._is_sought(row):
                 flight = self._seek(row, again=True)
@@ -267,7 +267,7 @@ class ExistingRecords:
         if isinstance(error, NotSentError):
             if len(self._failed) >= _REMEMBERED:
                 self._failed.clear()
-            self._failed[row.group] = time.monotonic(), error
+            self._failed[row.group] = time.monotonic(), error.reason
             raise NotSentError(error.reason, request=self._line)
         raise NotSentError(f"its patient's records could not be listed: {error.reason}", request=self._line)
 

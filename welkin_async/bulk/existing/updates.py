@@ -24,6 +24,7 @@ from welkin_async.errors import (
     RateLimitedError,
     RejectedError,
     RequestError,
+    RequestLine,
     WelkinError,
 )
 
@@ -51,7 +52,7 @@ class ExistingUpdates:
         self._keys = keys
         self._client = client
         self._overwrite = overwrite
-        self._refused: dict[str, tuple[float, RateLimitedError]] = {}  # when the server refused patients for too long
+        self._refused: dict[str, tuple[float, RequestLine]] = {}  # when the server refused patients for too long
         self._own: set[str] = set()  # by whom the server says that this client's own writes are
         self.recreate = recreate
         self.server: Server | None = None
@@ -78,10 +79,10 @@ class ExistingUpdates:
             SessionError: the session is closed.
         """
         sent, refusals, unanswered = 0, 0, False
-        refused_at, refusal = self._refused.get(row.group, (0.0, None))
-        if refusal is not None and time.monotonic() - refused_at < _REFUSED_FOR:
+        refused = self._refused.get(row.group)
+        if refused is not None and time.monotonic() - refused[0] < _REFUSED_FOR:
             reason = "the server refuses the rows of its patient, while it accepts others"
-            return self._ended(row, Status.FAILED, NotSentError(reason, request=refusal.request), record_id, 0)
+            return self._ended(row, Status.FAILED, NotSentError(reason, request=refused[1]), record_id, 0)
         while True:
             try:
                 record = await self._keys.read(row.group, record_id)
@@ -112,7 +113,7 @@ class ExistingUpdates:
                 if isinstance(error, RateLimitedError):
                     if len(self._refused) >= _REMEMBERED:
                         self._refused.clear()
-                    self._refused[row.group] = time.monotonic(), error
+                    self._refused[row.group] = time.monotonic(), error.request
                 if sent and isinstance(error, RejectedError) and error.after_unknown and not unanswered:
                     unanswered = True  # an attempt before may have been carried out: the record says
                     continue
