@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import random
 import statistics
 from typing import Any
 
@@ -39,6 +40,14 @@ def test_without_a_store_the_last_shares_hold_and_shrink_slowly() -> None:
     assert accepted[4] == pytest.approx(LIMIT, rel=0.01)
     assert 0.85 * LIMIT <= accepted[14] < accepted[9] < accepted[4]  # from the 5th to the 15th second it is away
     assert accepted[17] == pytest.approx(LIMIT, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("seed", "start"), [(seed, 3.0 + 3.0 * random.Random(seed).random()) for seed in (68, 77, 108, 127)]
+)
+def test_a_share_that_ran_down_while_the_store_was_away_is_not_taken_for_the_limit(seed: int, start: float) -> None:
+    case = attrs.evolve(CASES["learned, uneven, window of 1 s"], away=(start, start + 10.0))
+    assert measure(case, seed).used >= 0.8
 
 
 def test_the_benchmark_says_which_bounds_are_not_kept(
@@ -296,6 +305,24 @@ def test_what_was_learned_outlasts_a_time_without_any_report(limited: Sessions) 
     limited.now += 3600.0
     limited.report(10, 5)
     assert limited.rate == pytest.approx(before, rel=0.02)
+
+
+def test_a_first_storm_after_a_time_without_any_report_is_not_taken_for_the_limit(limited: Sessions) -> None:
+    """The store was away, and one session is left: it sent its last share, and sends what all may from now on."""
+    for gap in (10.0, 3600.0):
+        before = limited.rate
+        limited.now += gap
+        limited.report(450, seconds=10.0)
+        for accepted, refused in ((9, 0), (38, 4), (30, 10), (38, 2), (38, 0), (38, 0)):
+            limited.report(accepted, refused)
+            limited.now += 0.15
+        assert limited.rate >= 0.97 * before
+
+
+def test_a_limit_that_fell_while_nobody_reported_is_learned_a_second_after(limited: Sessions) -> None:
+    limited.now += 10.0
+    limited.answered(3.0, 20, 20)
+    assert limited.rate == pytest.approx(95.0, rel=0.1)
 
 
 def test_a_clock_of_the_store_that_is_set_back_stops_nothing(limited: Sessions) -> None:

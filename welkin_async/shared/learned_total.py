@@ -8,6 +8,8 @@ there as long as it is used up, and cuts taken back that were in vain. What diff
   it, and what is refused until all know of the cut belongs to it. Growth is slower, and held against what the limit was
   when that was sent.
 - They come from sessions of which some pause. A window in which one does says nothing.
+- They fail to come while the store is away, or all are idle. What is accepted in a second before the shares are used
+  again is little, whatever the limit; so what is refused meanwhile leads to no cut.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ _SEARCH = 1.5  # the same while it is searched for
 _KNOWN = 0.5  # seconds after which all know of a cut: two reports of each, and what was out
 _USED = 0.9  # of a limit that is used up
 _LATE = 0.9  # seconds by which what is seen of a limit is late: a slot, another to be told, and half of a second
-_FORGOTTEN = 30.0  # seconds without a report after which a window says nothing
+_GAP = 2.0  # seconds between two reports: twice what a session lets pass that is alone
+_REFILLED = 1.4  # seconds after a gap until what was accepted in a second came of the shares that are given now
 _SLOT = 0.2  # seconds: what was accepted is counted by slots
 _SLOTS = round(1.0 / _SLOT) + 2  # for a second that ended a slot ago
 
@@ -50,7 +53,7 @@ class LearnedTotal:
         slots: Requests accepted in it and those before it, the latest first.
         limit: The limit as it grows; None while none was met.
         seen: When it was last reported to.
-        known: When all know of the latest cut.
+        known: When all know of the latest cut, and use their shares again after a gap.
         before: The limit before the cuts without a good window between them; None for no such cut, or no limit.
         share: The share refused that led to the first of them; 0.0 for no such cut.
         first: The limit after the first of them, in requests per second.
@@ -84,7 +87,7 @@ class LearnedTotal:
             return cls(since=now, seen=now, slot=int(now / _SLOT))
         growths: State = {name: None if state[name] is None else Growth(**state[name]) for name in ("limit", "before")}
         found = cls(**{**state, **growths})
-        if not 0.0 <= now - found.seen < _FORGOTTEN:
+        if now < found.seen:  # the clock was set back
             found._restart(now)
             found.slot, found.slots, found.seen, found.known = int(now / _SLOT), [0.0] * _SLOTS, now, now
         return found
@@ -120,6 +123,8 @@ class LearnedTotal:
         rate, passed = self._accepted(now), now - self.seen
         self.seen = now
         limit = self.limit
+        if limit is not None and passed > _GAP:
+            self.known = now + _REFILLED
         if now < self.known:
             self._raise(rate)  # what was accepted before the cut is only now being told
             self._restart(now)
@@ -182,7 +187,7 @@ class LearnedTotal:
     def _raise(self, rate: float) -> None:
         """Set the limit just below what was accepted, unless it is higher; where that was little, search from there."""
         start = max(1.0, BELOW * min(rate / (1.0 - self._chance()), math.inf if self.most is None else self.most))
-        if self.limit is None or start > self.limit.start:
+        if self.limit is None or start > self.limit.value:
             self.first = max(self.first, start)
             search = self.most is None and rate < 2 * _ANSWERS
             self.limit = Growth(start, _SEARCH if search else _DOUBLING, searching=search)
