@@ -217,6 +217,96 @@ async def test_the_findings_of_whom_the_chunk_went_to_count(
     assert keys(server) == sorted(str(row.key) for row in rows)
 
 
+async def test_an_import_of_which_chunks_are_left_is_not_complete(
+    server: Sandbox, session: Welkin, shared: Coordination
+) -> None:
+    rows = rows_of(server)
+    await begin(session, rows[:20], shared.ledger, "c1")
+    finished = await bulk.finish_import(session, CDT, "run", shared.ledger)
+    assert (finished.chunks, finished.finished, finished.complete) == (1, 1, True)
+    finished = await bulk.finish_import(session, CDT, "run", shared.ledger, planned=2)
+    assert (finished.chunks, finished.finished, finished.complete) == (2, 1, False)
+    assert await shared.ledger.claim("run", "c2", "a worker that has not come to its end")
+    finished = await bulk.finish_import(session, CDT, "run", shared.ledger)
+    assert (finished.chunks, finished.finished, finished.created, finished.complete) == (2, 1, 20, False)
+    await begin(session, rows[20:], shared.ledger, "c2")
+    finished = await bulk.finish_import(session, CDT, "run", shared.ledger, planned=2)
+    assert (finished.chunks, finished.finished, finished.created, finished.complete) == (2, 2, 40, True)
+
+
+async def test_a_run_whose_name_goes_on_with_a_colon_is_another_one(
+    server: Sandbox, session: Welkin, shared: Coordination
+) -> None:
+    rows = rows_of(server)
+    names = {"run": "2:c1", "run:2": "c1", "run%3A2": "c1", "run:2:c1": ""}
+    for number, (run, chunk) in enumerate(names.items()):
+        await shared.ledger.open_run(run, "file")
+        some = rows[10 * number : 10 * number + 10]
+        report = await bulk.import_chunk(session, CDT, chunk, some, run=run, ledger=shared.ledger, **FAST)
+        assert (report.created, report.takeovers) == (10, 0)
+    assert len(keys(server)) == 40
+    for run in names:
+        finished = await bulk.finish_import(session, CDT, run, shared.ledger)
+        assert (finished.created, finished.chunks, finished.complete) == (10, 1, True)
+
+
+async def test_a_key_that_two_chunks_have_sent_is_one_double(
+    server: Sandbox, session: Welkin, shared: Coordination
+) -> None:
+    """Chunks that somebody made by hand, with rows of one patient, and the same key, in two of them."""
+    rows = rows_of(server, 1, 2)
+    await begin(session, rows[:1], shared.ledger, "proof")
+    server.latency = 0.2
+    await asyncio.gather(*(begin(session, rows[1:], shared.ledger, chunk) for chunk in ("c1", "c2")))
+    server.latency = 0.0
+    assert len(keys(server)) == 3
+    finished = await bulk.finish_import(session, CDT, "run", shared.ledger)
+    assert (finished.doubled, len(finished.doubles), finished.complete) == (1, 1, False)
+
+
+@pytest.mark.parametrize("ahead", [-86_400.0, 86_400.0])
+async def test_a_clock_of_the_store_that_is_set_holds_nothing_up_and_loses_no_count(
+    server: Sandbox, session: Welkin, store: _Switched, ahead: float
+) -> None:
+    ledger = DocumentLedger(store, lease=0.2)
+    await ledger.open_run("run", "file")
+    rows = rows_of(server)
+    await begin(session, rows[:20], ledger, "c1")
+    assert await ledger.claim("run", "c2", "a worker that is killed")
+    await bulk.create_cdt_records(session, CDT, rows[20:30], key_field="external_id", existing="trust")
+    store.ahead = ahead
+    async with asyncio.timeout(30.0):
+        report = await begin(session, rows[20:], ledger, "c2")
+        assert (report.created, report.adopted, report.unchanged) == (20, 10, 0)
+        assert (await bulk.finish_import(session, CDT, "run", ledger)).complete
+        store.servers = ["another"]
+        await ledger.run_state("run")
+        store.ahead = 0.0
+        assert (await begin(session, rows_of(server, 1), ledger, "c3")).created == 10
+
+
+async def test_a_ledger_that_is_no_more_what_it_was_ends_the_lease_and_says_why(
+    server: Sandbox, session: Welkin, shared: Coordination, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = rows_of(server)
+    gone = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bulk.CdtRow]:
+        for number, row in enumerate(rows):
+            if number == 20:
+                for path in tmp_path.glob("shared.db*"):
+                    path.unlink()
+                gone.set()
+                await asyncio.sleep(0.6)  # within the lease, and longer than until it is renewed
+            yield row
+
+    with pytest.raises(LeaseLostError):
+        await begin(session, slow(), shared.ledger)
+    assert gone.is_set()
+    assert len(keys(server)) <= 20
+    assert "welkin-async shared init" in caplog.text
+
+
 class _Unrenewed:
     """A ledger by which no lease is renewed."""
 
@@ -256,6 +346,7 @@ class _Switched:
     def __init__(self, store: Any) -> None:
         self._store = store
         self.down = self.down_after_claim = False
+        self.ahead = 0.0  # of its clock
         self.servers: list[str] = []  # that answer from now on, the last one for good
 
     def __getattr__(self, name: str) -> Any:
@@ -265,6 +356,7 @@ class _Switched:
         if self.down:
             raise StoreUnreachableError("it does not answer")
         found: Document = await self._store.load(key)
+        found = found._replace(now=found.now + self.ahead)
         if not self.servers:
             return found
         return found._replace(server=self.servers.pop(0) if len(self.servers) > 1 else self.servers[0])

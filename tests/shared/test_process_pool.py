@@ -62,6 +62,21 @@ async def test_two_processes_import_a_file_with_one_token_and_the_same_call_chan
         assert server.stats.operations["cdts.create"] == creates
 
 
+async def test_the_ledger_of_a_file_is_beside_it_whatever_its_name_is(
+    server: Sandbox, connect: Any, file: Path
+) -> None:
+    named = file.rename(file.with_name("rows #1? 50%25.csv"))
+    other = file.with_name("rows ")
+    other.write_text("somebody's")
+    async with connect(server) as welkin:
+        report = await files.import_in_processes(
+            welkin, named, cdt=CDT, patient="patient", rows=400, settle=0.1, final_settle=0.2
+        )
+    assert report.complete
+    assert other.read_text() == "somebody's"
+    assert named.with_name(f"{named.name}.medication.ledger").exists()
+
+
 async def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost_or_doubled(
     server: Sandbox, connect: Any, file: Path
 ) -> None:

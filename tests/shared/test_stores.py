@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import secrets
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ from welkin_async.shared import (
     StoreUnreachableError,
     coordination,
 )
-from welkin_async.shared.coordination import open_store
+from welkin_async.shared.coordination import open_store, sqlite_url
 from welkin_async.shared.documents import update
 
-from .servers import RedisServer, free_port
+from .servers import RedisServer, free_port, fresh_postgres
 
 Share = Callable[..., Coordination]
 TOKEN = StoredToken("secret-token", life=3600.0, wall=0.0, monotonic=0.0)
@@ -279,6 +280,123 @@ def test_a_url_that_names_no_store_is_refused_and_not_quoted(wrong: str) -> None
     with pytest.raises(ConfigurationError, match="sqlite:///path") as caught:
         coordination(wrong)
     assert not wrong or wrong not in str(caught.value).split()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "redis://:hid/den-word@host:6379",
+        "redis://user:hidden#word@host:6379",
+        "redis://:hidden-word@host:port/0",
+        "redis://:hidden-word@host:99999/0",
+        "redis://:hidden-word@host/name",
+        "redis://host/0?hidden=word",
+        "redis://host/0?socket_timeout=hidden",
+        "redis://:hidden-word@host/0?decode_responses=true",
+        "rediss://host/0?ssl_cert_reqs=hidden",
+        "postgresql://host/database?hidden=word",
+        "sqlite:///hidden?word",
+        "sqlite:///hidden#word",
+        "sqlite:///hidden%00word",
+    ],
+)
+def test_a_url_that_a_driver_does_not_take_is_refused_at_once_and_no_part_of_it_quoted(
+    wrong: str, leaks: Callable[[BaseException, list[str]], list[str]]
+) -> None:
+    with pytest.raises(ConfigurationError, match="shared") as caught:
+        coordination(wrong)
+    assert not leaks(caught.value, ["hid", "word"])
+
+
+async def test_a_file_of_any_name_is_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "50%25 off #1? \N{SNOWMAN}.db"
+    shared = coordination(sqlite_url(path))
+    await shared.init()
+    await shared.aclose()
+    assert path.exists()
+
+
+async def test_a_store_is_set_up_by_many_at_once(url: str) -> None:
+    for _ in range(3):
+        stores = [coordination(url) for _ in range(12)]
+        await asyncio.gather(*(each.init() for each in stores))
+        for each in stores:
+            await each.aclose()
+        await drop(url)
+
+
+async def drop(url: str) -> None:
+    if url.startswith("sqlite"):
+        for path in Path(url.removeprefix("sqlite:///")).parent.glob("shared.db*"):
+            path.unlink()
+    elif url.startswith("postgres"):
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as postgres:
+            postgres.execute("DROP TABLE welkin_async_documents")
+
+
+@pytest.fixture
+async def postgres_url(postgres: str) -> AsyncIterator[str]:
+    """The URL of a store in PostgreSQL that is set up."""
+    for url in fresh_postgres(postgres):
+        shared = coordination(url)
+        await shared.init()
+        await shared.aclose()
+        yield url
+
+
+async def test_a_user_who_may_make_no_table_does_with_one_that_is_there(postgres_url: str) -> None:
+    import psycopg
+
+    url = postgres_url
+    schema, role = url.rpartition("%3D")[2], f"welkin_test_{secrets.token_hex(3)}"
+    with psycopg.connect(url, autocommit=True) as postgres:
+        for statement in (
+            f"CREATE ROLE {role} LOGIN PASSWORD 'word'",
+            f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+            f"GRANT SELECT, INSERT, UPDATE ON welkin_async_documents TO {role}",
+        ):
+            postgres.execute(statement.encode())
+    options = psycopg.conninfo.conninfo_to_dict(url) | {"user": role, "password": "word"}
+    host = f"{options['host']}:{options.get('port', 5432)}" if "/" not in str(options["host"]) else ""
+    limited = f"postgresql://{role}:word@{host}/{options['dbname']}?options=-csearch_path%3D{schema}"
+    if not host:
+        limited += f"&host={options['host']}"
+    shared = coordination(limited)
+    try:
+        await shared.init()
+        await shared.ledger.open_run("run", "file")
+        assert await shared.ledger.claim("run", "c1", "holder")
+    finally:
+        await shared.aclose()
+        with psycopg.connect(url, autocommit=True) as postgres:
+            postgres.execute(f"DROP OWNED BY {role}".encode())
+            postgres.execute(f"DROP ROLE {role}".encode())
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["removed", "replaced"])
+async def test_a_file_that_is_removed_or_replaced_during_a_run_is_noticed(tmp_path: Path, anew: bool) -> None:
+    """Else who has it open and who opens its successor would each have a ledger of their own."""
+    url = f"sqlite:///{tmp_path}/shared.db"
+    shared = coordination(url)
+    await shared.init()
+    await shared.ledger.open_run("run", "file")
+    claimed = await shared.ledger.claim("run", "c1", "holder")
+    assert claimed is not None
+    kept = tmp_path / "kept"  # so that no other file is given its number
+    kept.hardlink_to(tmp_path / "shared.db")
+    await drop(url)
+    if anew:
+        other = coordination(url)
+        await other.init()
+        await other.aclose()
+    for _ in range(2):
+        with pytest.raises(SharedStoreError, match="emptied" if anew else "shared init"):
+            await shared.ledger.claim("run", "c2", "holder")
+        with pytest.raises(LeaseLostError if anew else SharedStoreError):
+            await shared.ledger.renew("run", claimed)
+    await shared.aclose()
 
 
 def test_a_session_takes_the_store_from_the_environment_and_its_settings_travel(

@@ -119,7 +119,8 @@ def claim(
     if state is not None and state.get("report") is not None:
         return None, Claimed(False, report=state["report"])
     # What another server has lost is not known: anybody may have begun the chunk, up to that moment and for a lease.
-    wait = 0.0 if void_at is None else max(0.0, void_at + lease - now)
+    # Before that moment the clock was set back: it is not more than a lease either.
+    wait = 0.0 if void_at is None else min(lease, max(0.0, void_at + lease - now))
     if state is None:
         fence, attempt, begun = 1, 1 if void_at is None else 2, now if void_at is None else min(now, void_at)
         void = void_at is not None

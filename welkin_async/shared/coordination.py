@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from welkin_async.errors import ConfigurationError
 from welkin_async.shared.documents import DocumentStore, create
@@ -13,6 +13,7 @@ from welkin_async.shared.ledger import LEASE, DocumentLedger
 from welkin_async.shared.pace import DocumentPace
 from welkin_async.shared.sealing import TokenSeal
 from welkin_async.shared.tokens import DocumentTokens
+from welkin_async.wire.tracebacks import without_frames
 
 _SCHEMES = {
     "sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres", "redis": "redis", "rediss": "redis"
@@ -60,6 +61,7 @@ class Coordination:
             await store.aclose()
 
 
+@without_frames
 def coordination(url: str, lease: float = LEASE, *, variables: Mapping[str, str] | None = None) -> Coordination:
     """Return what processes share, by a URL; nothing is connected to yet.
 
@@ -92,11 +94,22 @@ def check_url(url: str) -> None:
     except ValueError:
         parts = urlsplit("")
     kind = _SCHEMES.get(parts.scheme)
-    if kind is None or (kind == "sqlite" and (parts.netloc or len(parts.path) < 2)):
+    if kind == "sqlite" and (parts.query or parts.fragment):
+        raise ConfigurationError("shared: ? and # in the path of a sqlite URL are written %3F and %23")
+    if kind is None or (kind == "sqlite" and (parts.netloc or len(parts.path) < 2 or "%00" in parts.path)):
         raise ConfigurationError(
             "shared is sqlite:///path, postgresql://user@host/database or redis://host:port (argument shared=, "
             "variable WELKIN_SHARED)"
         )
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a file, whatever characters its name has.
+
+    Args:
+        path: Of the file.
+    """
+    return f"sqlite:///{quote(str(path), errors='surrogateescape')}"
 
 
 def open_store(url: str) -> DocumentStore:
@@ -106,14 +119,14 @@ def open_store(url: str) -> DocumentStore:
         url: See `coordination`.
 
     Raises:
-        ConfigurationError: the extra it needs is not installed.
+        ConfigurationError: the extra it needs is not installed, or its driver does not take the URL.
     """
     parts = urlsplit(url)
     kind = _SCHEMES[parts.scheme]
     if kind == "sqlite":
         from welkin_async.shared.stores.sqlite import SqliteStore
 
-        return SqliteStore(Path(unquote(parts.path[1:])))
+        return SqliteStore(Path(unquote(parts.path[1:], errors="surrogateescape")))
     if kind == "postgres":
         from welkin_async.shared.stores.postgres import PostgresStore
 

@@ -80,7 +80,7 @@ class DocumentLedger:
             fence=claimed.fence,
             attempt=claimed.attempt,
             begun=claimed.begun,
-            age=now - claimed.begun,
+            age=max(0.0, now - claimed.begun),  # below that the clock was set back
             wait=claimed.wait,
             quiet=max(0.0, quiet) if claimed.void else 0.0,
             lease=Lease(asked, lease, self._clocks),
@@ -127,14 +127,21 @@ class DocumentLedger:
             lambda state, read: chunk_state.finish(state, claim.holder, read.now, server=read.server, report=report),
         )
 
-    async def finished(self, run: str) -> AsyncIterator[tuple[str, Mapping[str, Any], float]]:
-        """Give the chunks that are done; see `ChunkLedger`."""
+    async def chunks(self, run: str) -> AsyncIterator[tuple[str, Mapping[str, Any] | None, float]]:
+        """Give the chunks that were begun; see `ChunkLedger`."""
         prefix = _chunk(run, "")
         for key in await self._store.keys(prefix):
             done = await update(self._store, key, lambda state, read: (None, (state or {}, read.now)))
             state, now = done
-            if state.get("report") is not None:
-                yield key.removeprefix(prefix), state["report"], now - state["done"]
+            report = state.get("report")
+            # A clock that was set back meanwhile says nothing about how long it is.
+            yield key.removeprefix(prefix), report, 0.0 if report is None else max(0.0, now - state["done"])
+
+    async def finished(self, run: str) -> AsyncIterator[tuple[str, Mapping[str, Any], float]]:
+        """Give the chunks that are done; see `ChunkLedger`."""
+        async for chunk, report, age in self.chunks(run):
+            if report is not None:
+                yield chunk, report, age
 
     async def aclose(self) -> None:
         """Close the connection to the store."""
@@ -174,7 +181,8 @@ def _run(run: str) -> str:
 
 
 def _chunk(run: str, chunk: str) -> str:
-    return f"chunk:{run}:{chunk}"
+    """Return the key of a chunk: a run whose name goes on with a colon is another one, with other chunks."""
+    return f"chunk:{run.replace('%', '%25').replace(':', '%3A')}:{chunk}"
 
 
 def _known(run: str, state: State) -> RunState:

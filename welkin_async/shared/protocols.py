@@ -145,8 +145,18 @@ class ChunkLedger(Protocol):
         """
         ...
 
+    def chunks(self, run: str) -> AsyncIterator[tuple[str, Mapping[str, Any] | None, float]]:
+        """Give the chunks that were begun: their ids, reports and seconds since they were done.
+
+        Of one that is not done the report is None, and no seconds have passed.
+
+        Raises:
+            StoreUnreachableError: the store does not answer.
+        """
+        ...
+
     def finished(self, run: str) -> AsyncIterator[tuple[str, Mapping[str, Any], float]]:
-        """Give the chunks that are done: their ids, reports, and seconds since.
+        """Give the chunks among them that are done.
 
         Raises:
             StoreUnreachableError: the store does not answer.

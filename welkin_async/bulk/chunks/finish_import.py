@@ -33,6 +33,7 @@ async def finish_import(
     *,
     key_field: KeyField = "external_id",
     concurrency: int = 16,
+    planned: int | None = None,
 ) -> ChunkReport:
     """Look once more at every patient in which an import created, after all that may land late has landed.
 
@@ -43,10 +44,12 @@ async def finish_import(
         ledger: Keeps account of its chunks.
         key_field: Which system field carries the rows' keys.
         concurrency: How many patients are listed at once.
+        planned: How many chunks the import has. Without it those count that any worker has begun, so that an import
+            some of whose chunks nobody has begun is not told from one without them.
 
     Returns:
         The counts of all chunks that are done, and what was seen: keys that are there more than once, or whose row was
-        refused, and rows that are not there.
+        refused, and rows that are not there. While chunks are left it is not complete.
 
     Raises:
         LedgerError: the ledger does not know the run.
@@ -60,8 +63,10 @@ async def finish_import(
     reports: list[ChunkReport] = []
 
     async def patients() -> AsyncIterator[tuple[str, frozenset[bytes], frozenset[bytes]]]:
-        async for _, kept, age in ledger.finished(run):
-            reports.append(of_ledger(kept))
+        async for _, kept, age in ledger.chunks(run):
+            reports.append(ChunkReport(chunks=1) if kept is None else of_ledger(kept))
+            if kept is None:
+                continue
             await asyncio.sleep(max(0.0, kept["scan_after"] - age))
             sent, refused = unpack(kept["keys"]), unpack(kept["refused"])
             for patient in {**sent, **refused}:
@@ -87,8 +92,14 @@ async def finish_import(
     except BaseExceptionGroup as errors:
         first: BaseException = errors.exceptions[0]
     else:
+        merged, doubles = merge(reports), tuple(scan.doubles.values())
         return attrs.evolve(
-            merge(reports), doubled=len(scan.doubles), missing=scan.missing, scanned=True, doubles=tuple(scan.doubles)
+            merged,
+            chunks=max(merged.chunks, planned or 0),
+            doubled=len(doubles),
+            missing=scan.missing,
+            scanned=True,
+            doubles=doubles,
         )
     raise first
 
@@ -99,7 +110,7 @@ class _Scan:
     def __init__(self, action: CreateCdt) -> None:
         assert action.keys is not None
         self._keys = action.keys
-        self.doubles: list[DoubledKey] = []
+        self.doubles: dict[tuple[str, bytes], DoubledKey] = {}  # one of two chunks is one double
         self.missing = 0
 
     async def look_at(self, patient: str, digests: frozenset[bytes], refused: frozenset[bytes]) -> None:
@@ -118,11 +129,11 @@ class _Scan:
         if found is None:
             raise ProofError("the final scan could not list a patient's records completely")
         self.missing += len(digests - found.keys())
-        self.doubles += [
-            DoubledKey(patient, tuple(ids), key)
+        self.doubles |= {
+            (patient, key): DoubledKey(patient, tuple(ids), key)
             for key, ids in found.items()
             if (len(ids) > 1 and key in digests) or key in refused
-        ]
+        }
 
     async def _listed(self, patient: str) -> Mapping[bytes, list[Any]] | None:
         """Return the ids of a patient's records by the digests of their keys; None where not all are known."""

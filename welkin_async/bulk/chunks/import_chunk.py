@@ -26,7 +26,7 @@ from welkin_async.bulk.runner import lookup_options, stream
 from welkin_async.errors import AuthenticationError, InvalidInputError, NotSentError, SessionError, WelkinError
 from welkin_async.models.cdts import CdtRecord
 from welkin_async.session import Welkin
-from welkin_async.shared.errors import LeaseLostError, StoreUnreachableError
+from welkin_async.shared.errors import LeaseLostError, SharedStoreError, StoreUnreachableError
 from welkin_async.shared.protocols import ChunkLedger, Claim
 from welkin_async.validation.refusals import Check
 from welkin_async.wire.tracebacks import without_frames
@@ -239,7 +239,10 @@ async def _claimed(ledger: ChunkLedger, run: str, chunk: str, holder: str) -> Cl
 
 @contextlib.asynccontextmanager
 async def _renewed(ledger: ChunkLedger, run: str, claim: Claim) -> AsyncIterator[None]:
-    """Renew a lease while the context lasts; while the ledger does not answer it goes on to its end."""
+    """Renew a lease while the context lasts; while the ledger does not answer it goes on to its end.
+
+    It ends at once where the store answers and is not what it was: emptied, removed, or of other rights.
+    """
 
     async def renew() -> None:
         said = False
@@ -257,6 +260,10 @@ async def _renewed(ledger: ChunkLedger, run: str, claim: Claim) -> AsyncIterator
                     _log.warning("%s; the lease of the chunk goes on to its end", error.reason)
                 said = True
                 await asyncio.sleep(claim.lease.left / _RENEWALS)
+            except SharedStoreError as error:
+                _log.warning("%s; the lease of the chunk ends here", error.reason)
+                claim.lease.lose()
+                return
 
     renewing = asyncio.create_task(renew(), name="welkin_async bulk lease")
     try:

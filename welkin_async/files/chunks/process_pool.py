@@ -34,6 +34,7 @@ from welkin_async.files.jobs.open_file import open_file
 from welkin_async.files.run.lookup_estimate import check_lookups
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
+from welkin_async.shared.coordination import sqlite_url
 from welkin_async.shared.errors import StoreUnreachableError
 from welkin_async.shared.ledger import LEASE
 from welkin_async.shared.sealing import VARIABLE
@@ -102,7 +103,7 @@ class ProcessPool:
         check_job(job)
         self._job = job
         self._welkin = welkin
-        self._shared = shared or f"sqlite:///{beside(job.settings.file, job.cdt)}"
+        self._shared = shared or sqlite_url(beside(job.settings.file, job.cdt))
         self._processes = processes
         self._rows = rows
         self._lease = lease

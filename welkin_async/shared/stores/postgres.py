@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -26,10 +27,15 @@ FROM (SELECT 1) AS one LEFT JOIN welkin_async_documents AS d ON d.key = %s
 _INSERT = "INSERT INTO welkin_async_documents (key, stamp, value) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 _UPDATE = "UPDATE welkin_async_documents SET stamp = %s, value = %s WHERE key = %s AND stamp = %s"
 _KEYS = 'SELECT key FROM welkin_async_documents WHERE starts_with(key, %s) ORDER BY key COLLATE "C"'
+_THERE = "SELECT to_regclass('welkin_async_documents') IS NOT NULL"
+# Of several at once IF NOT EXISTS fails all but one, if they do not see the table of the first yet.
 _CREATE = """
-CREATE TABLE IF NOT EXISTS welkin_async_documents (
-    key text COLLATE "C" PRIMARY KEY, stamp text NOT NULL, value bytea NOT NULL
-)
+DO $$ BEGIN
+    CREATE TABLE IF NOT EXISTS welkin_async_documents (
+        key text COLLATE "C" PRIMARY KEY, stamp text NOT NULL, value bytea NOT NULL
+    );
+EXCEPTION WHEN unique_violation OR duplicate_table OR duplicate_object THEN NULL;
+END $$
 """
 
 
@@ -40,15 +46,24 @@ class PostgresStore:
         url: ``postgresql://user:password@host/database``.
 
     Raises:
-        ConfigurationError: the ``postgres`` extra is not installed.
+        ConfigurationError: the ``postgres`` extra is not installed, or its driver does not take the URL.
     """
 
     def __init__(self, url: str) -> None:
         if not find_spec("psycopg"):
             raise ConfigurationError("postgresql:// needs the `postgres` extra: pip install 'welkin-async[postgres]'")
         # Not at the first statement: that would hold up the event loop, and so all requests, for a quarter of a second.
-        from psycopg import AsyncConnection
+        from psycopg import AsyncConnection, ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
 
+        fits = False
+        with contextlib.suppress(ProgrammingError):  # what it says quotes the URL
+            fits = conninfo_to_dict(url) is not None
+        if not fits:
+            raise ConfigurationError(
+                "shared is postgresql://user:password@host:port/database, what is special in user or password "
+                "percent-encoded, and with options that libpq knows"
+            )
         self._connect = AsyncConnection.connect
         self._url = url
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
@@ -71,8 +86,10 @@ class PostgresStore:
         return [key for (key,) in await self._rows(_KEYS, prefix)]
 
     async def create_schema(self) -> None:
-        """Make the table, where it is not there."""
-        await self._run(_CREATE)
+        """Make the table, where it is not there: a user who may not does with one that somebody else has made."""
+        ((there,),) = await self._rows(_THERE)
+        if not there:
+            await self._run(_CREATE)
 
     async def check_durable(self) -> None:
         """See that the server waits for its disk; see `DocumentStore`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import secrets
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from welkin_async.errors import ConfigurationError
 from welkin_async.shared.documents import Document
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 5.0  # seconds until a command counts as not answered
 _PREFIX = "welkin_async:"
+_DATABASE = re.compile(r"/?\d*").fullmatch
 _STAMP = 16  # characters before the value
 # One command, and of all that INFO says the one thing that is asked: reading it here cost as much as a create.
 _LOAD = """
@@ -39,7 +43,7 @@ class RedisStore:
         url: ``redis://host:port/database``, or ``rediss://`` for TLS.
 
     Raises:
-        ConfigurationError: the ``redis`` extra is not installed.
+        ConfigurationError: the ``redis`` extra is not installed, or its driver does not take the URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -48,11 +52,23 @@ class RedisStore:
         from redis.asyncio import Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
+        from redis.exceptions import RedisError
 
         once_more = Retry(NoBackoff(), 1)  # over a new connection, where an idle one has been closed
-        self._client: Redis = Redis.from_url(
-            url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=once_more
-        )
+        made: list[Redis] = []
+        with contextlib.suppress(ValueError, TypeError, RedisError):  # what they say quotes the URL
+            client = Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=once_more)
+            pool: Any = client.connection_pool
+            pool.make_connection()  # made, not opened: it looks at the rest of the URL
+            # A path that is no number would be the first database.
+            if _DATABASE(urlsplit(url).path) and not pool.connection_kwargs.get("decode_responses"):
+                made.append(client)
+        if not made:
+            raise ConfigurationError(
+                "shared is redis://user:password@host:port/database, with a number for the database, what is special "
+                "in user or password percent-encoded, and options that redis-py knows, but for decode_responses"
+            )
+        self._client = made[0]
 
     async def load(self, key: str) -> Document:
         """Read a document; see `DocumentStore`."""

@@ -94,15 +94,26 @@ class SqliteStore:
         except BaseException:
             connection.close()
             raise
-        found = self._path.stat()
-        self._server = f"{found.st_dev}:{found.st_ino}"
+        self._server = self._identity()
         return connection
+
+    def _identity(self) -> str:
+        """Tell the file that has the name from any other; empty where none has."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return ""
+        return f"{found.st_dev}:{found.st_ino}"
 
     async def _run(self, work: Callable[[sqlite3.Connection], T], *, make: bool = False) -> T:
         """Do some work in a thread, one after another."""
 
         def locked() -> T:
             with self._turn:
+                if self._connection is not None and self._identity() != self._server:
+                    # What is written to a file without a name, or with another one by now, nobody else sees.
+                    self._connection.close()
+                    self._connection = None
                 if self._connection is None:
                     self._connection = self._open(make=make)
                 return work(self._connection)
