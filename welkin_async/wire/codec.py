@@ -270,12 +270,12 @@ def _json_dumps(value: JSON) -> bytes:
 
 def _json_dumps_flat(value: dict[Any, Any]) -> bytes:
     """Write a flat object as it stands, and see afterwards whether any text needs an escape: few do."""
-    members, quotes = [], 4 * len(value)
+    text, quotes = "", 4 * len(value)
     for key, item in value.items():
         if type(key) is not str:
             raise TypeError
         if type(item) is str:
-            members.append(f'"{key}":"{item}"')
+            text += f',"{key}":"{item}"'
             continue
         kind = type(item)
         if kind is int:
@@ -285,9 +285,9 @@ def _json_dumps_flat(value: dict[Any, Any]) -> bytes:
             item = _WORDS[item]
         else:
             raise TypeError
-        members.append(f'"{key}":{item}')
+        text += f',"{key}":{item}'
         quotes -= 2
-    data = f"{{{','.join(members)}}}".encode()
+    data = f"{{{text[1:]}}}".encode()
     if len(data) - len(data.translate(None, _ESCAPED)) != quotes:
         raise ValueError
     return data
