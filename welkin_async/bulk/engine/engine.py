@@ -169,7 +169,7 @@ class Engine(Generic[RowT, R]):
         self._rate.start()
         if self.lookups is not None:
             self._look_up(self.lookups)
-        elif self._queue is self.admission is self._row_hook is self._order is None:
+        elif all(each is None for each in (self._queue, self.admission, self._row_hook, self._order)):
             self._worker.tally = self._tally
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._work(worker), name=f"welkin_async bulk worker {number}")
