@@ -83,7 +83,7 @@ class DirectConnection(asyncio.BaseProtocol):
                 return
             self._transport.write(view[start : start + _PIECE])
             if self._held is not None:
-                await self._held
+                await asyncio.wait((self._held, self._ended), return_when=asyncio.FIRST_COMPLETED)
 
     def release(self) -> bool:
         """End an exchange; return whether there may be another."""
@@ -97,10 +97,6 @@ class DirectConnection(asyncio.BaseProtocol):
         self._retired = True
         if self._parser is None:
             self.close()
-
-    def time_out(self) -> None:
-        """End the exchange that is under way: its answer did not come in time."""
-        self.close(TimeoutError())
 
     def close(self, error: Failure | None = None) -> None:
         """Drop the connection at once; an exchange that is under way on it breaks off.
@@ -155,16 +151,14 @@ class DirectConnection(asyncio.BaseProtocol):
 
     def resume_writing(self) -> None:
         """Let it go on; called by the loop."""
-        held, self._held = self._held, None
-        if held is not None and not held.done():
-            held.set_result(None)
+        if self._held is not None:
+            self._held.set_result(None)
+            self._held = None
 
     def _end(self, error: Failure | None) -> None:
         """Let the exchange that is on go on."""
         if not self._ended.done():
             self._ended.set_result(error)
-        if self._held is not None:
-            self.resume_writing()
 
 
 class BufferedConnection(DirectConnection, asyncio.BufferedProtocol):

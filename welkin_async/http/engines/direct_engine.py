@@ -45,7 +45,7 @@ class DirectEngine:
         origin = URL(settings.base_url)
         self._authority = origin.raw_authority
         self._pool = ConnectionPool(origin, settings.ssl)
-        self._watchdog = Watchdog(self._loop, DirectConnection.time_out)
+        self._watchdog: Watchdog[DirectConnection] = Watchdog(self._loop, lambda late: late.close(TimeoutError()))
         self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
         self._heads: dict[int, tuple[CIMultiDict[str], bytes]] = {}
         self._line = lru_cache(maxsize=1024)(_write_line)  # many requests go to the same places
@@ -73,7 +73,7 @@ class DirectEngine:
             return await self._other.exchange(
                 method, url, body, headers, timeout, started, fresh, via, max_answer, permit
             )
-        large = body is not None and len(body) > _JOINED
+        large = body if body and len(body) > _JOINED else None
         request = self._written(method, url, body, headers, b"" if large else body or b"")
         connection = None if fresh else self._pool.take(started, via)
         if connection is None:
@@ -85,16 +85,16 @@ class DirectEngine:
             parser = connection.parser
             parser.begin(max_answer or self._max_answer)
             ended = connection.send(request, parser, timeout)
-            if large and body is not None:
-                await connection.send_body(body)
+            if large:
+                await connection.send_body(large)
             if (failure := await ended) is not None:
                 raise failure
             content = parser.body()
         except BaseException:
-            self._watchdog.leave(connection)
             connection.close()
             raise
-        self._watchdog.leave(connection)
+        finally:
+            self._watchdog.leave(connection)
         connection.answers = number = connection.answers + 1
         if parser.reusable and not fresh:
             self._pool.put(connection)

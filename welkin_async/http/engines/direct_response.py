@@ -56,7 +56,6 @@ class ResponseParser:
         self._limit = max_answer
         self._read = b""  # what came until the head was there
         self._interim = 0  # heads passed over
-        self._head_end = 0
         self._line_ends = 0  # CR and LF that came last, in a row
         self._chunked = self._encoded = False
 
