@@ -170,7 +170,7 @@ class Engine(Generic[RowT, R]):
         if self.lookups is not None:
             self._look_up(self.lookups)
         elif all(each is None for each in (self._queue, self.admission, self._row_hook, self._order)):
-            self._worker.tally = self._tally
+            self._worker.tally = self.report.count_created if self._reporter is None else self._tally
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._work(worker), name=f"welkin_async bulk worker {number}")
         self._closing = asyncio.create_task(self._close(), name="welkin_async bulk")
