@@ -33,6 +33,30 @@ async def test_any_source(server: Sandbox, welkin: Welkin, patient: str, kind: s
     assert server.store.duplicates(CDT) == {}
 
 
+@pytest.mark.parametrize("watched", [False, True])
+async def test_counts_alone_are_those_of_the_outcomes(
+    server: Sandbox, welkin: Welkin, patient: str, watched: bool
+) -> None:
+    """Rows created as they were sent, after a refusal, with a field the server drops, and not at all."""
+    seen: list[Progress] = []
+    options: dict[str, Any] = {"concurrency": 1, "check": "off", **({"on_progress": seen.append} if watched else {})}
+    fields: list[dict[str, Any]] = [{"code": "x"}, {"code": "y"}, {"no_such_field": "z"}, {"medication_refills": "x"}]
+    given = [CdtRow(patient, each) for each in fields]
+    counts = []
+    for alone in (True, False):
+        server.faults.add(Fault(FaultKind.STATUS, "cdts.create", status=429, retry_after=0))
+        if alone:
+            report = await create_cdt_records(welkin, CDT, given, **options)
+        else:
+            async with stream_cdt_records(welkin, CDT, given, **options) as outcomes:
+                assert len([outcome async for outcome in outcomes]) == 4
+            report = outcomes.report
+        assert server.faults.unmet() == []
+        counts.append((report.created, report.altered, report.rejected, report.attempts, report.retried))
+    assert counts[0] == counts[1] == (3, 1, 1, 5, 1)
+    assert not watched or (seen[-1].created, seen[-1].attempts) == (3, 5)
+
+
 async def nothing() -> AsyncIterator[CdtRow]:
     for row in rows("", 0):
         yield row

@@ -114,6 +114,8 @@ def outcome(codec: Codec, value: object) -> bytes | tuple[str, tuple[str, ...]]:
 @example({"a": ["\ud83d", "\ude00"]})
 @example('\u0000\u001f\u007f\u2028\u2029\ufeff\\"/<>&')
 @example([1e16, 1e-5, -0.0, 5e-324, 2**64 - 1, -(2**63)])
+@example({'a"': "\\", "\n": "\x00\x1f\x7f", "b": 'ä"', "c": True, "d": None, "e": 2**64 - 1})
+@example({Route.ORAL: "a", "b": 2**64})
 @settings(max_examples=400)
 def test_both_libraries_write_the_same_bytes_or_refuse_alike(value: object) -> None:
     assert outcome(STDLIB, value) == outcome(ORJSON, value)

@@ -247,6 +247,13 @@ class Report:
         there = self.done + self.unchanged + self.skipped - self.undone
         return once and there == self.rows and not self.altered
 
+    def count_created(self, attempts: int) -> None:
+        """Add a row that was created as it was sent, in so many attempts."""
+        self.created += 1
+        self.attempts += attempts
+        if attempts > 1:
+            self.retried += attempts - 1
+
     def count(self, outcome: Outcome[Any, Any]) -> None:
         """Add one outcome."""
         status = outcome.status

@@ -148,6 +148,12 @@ class Identity:
         eq=False,
         repr=False,
     )
+    _lists: bool = attrs.field(
+        default=attrs.Factory(lambda self: bool(self.page or self.rows or self.batch), takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
 
     def differences(self, request: Request, data: JSON) -> Differences | None:
         """Compare an answer with its request.
@@ -166,7 +172,7 @@ class Identity:
         except (KeyError, TypeError, IndexError):
             same = False
         named = self._naming if same and not (self.by_type and request.query) else self._compare(request, data, found)
-        if self.page or self.rows or self.batch:
+        if self._lists:
             named = self._list(request, data, found) or named
         sent = request.sent
         if sent is not None:

@@ -13,9 +13,9 @@ import contextlib
 import hashlib
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable
+from threading import get_ident
 
 import aiohttp
 from multidict import CIMultiDict, istr
@@ -77,7 +77,7 @@ class Transport:
         self.settings = settings
         self.codec = codec
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._clock = self._loop.time
         self._engine = make_engine(settings)
         self.limiter = RateController(
@@ -187,7 +187,7 @@ class Transport:
         timeout = request.timeout or self.settings.timeout
         while True:
             # Also after a back-off; asking for the running loop would ask the system for the process each time.
-            if self._closed or threading.get_ident() != self._thread or not self._loop.is_running():
+            if self._closed or get_ident() != self._thread or not self._loop.is_running():
                 self._check_usable()
             started = self._clock()
             token = self.tokens.current(started)
@@ -356,7 +356,7 @@ class Transport:
             raise SessionError("the session is closed; open a new one")
         if asyncio.get_running_loop() is not self._loop:
             raise SessionError("the session belongs to another event loop; open one on the loop that uses it")
-        self._thread = threading.get_ident()  # the loop goes on in another thread
+        self._thread = get_ident()  # the loop goes on in another thread
 
     def _throttle_budget(self, request: Request) -> float:
         """Return for how many seconds the server's throttling may still hold a request back."""

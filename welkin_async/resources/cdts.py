@@ -69,7 +69,8 @@ class BaseCdts(GetMixin[C], DeleteMixin[C]):
 
     @property
     def _name(self) -> str:
-        return unquote(self._scope.params["cdt_name"])
+        name = self._scope.params["cdt_name"]
+        return unquote(name) if "%" in name else name
 
     def _fits(self, fields: Mapping[str, Any], *, partial: bool = False) -> bool:
         checks = self._scope.checks

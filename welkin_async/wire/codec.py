@@ -117,18 +117,6 @@ def _plain_object(value: Mapping[Any, Any], depth: int) -> dict[str, JSON]:
     return result
 
 
-def _is_plain(value: dict[Any, Any]) -> bool:
-    """Tell whether an object is what `plain` would make of it, and flat: then it need not be copied."""
-    for key, item in value.items():
-        if type(key) is str and type(item) is str:  # nearly always
-            continue
-        kind = type(item)
-        whole = kind is int and _SMALLEST_INT <= item <= _GREATEST_INT
-        if type(key) is not str or not (whole or kind in _ATOMS):
-            return False
-    return True
-
-
 def _plain_array(value: list[Any] | tuple[Any, ...], depth: int) -> list[JSON]:
     result = []
     for index, item in enumerate(value):
@@ -213,14 +201,15 @@ class Codec:
         dumps: Encodes what `plain` returned; raises ValueError or TypeError on a lone surrogate.
         loads: Decodes bytes; raises ValueError on anything that is not JSON.
         dumps_flat: Encodes an object of text, integers, booleans and nulls as it stands; raises ValueError or TypeError
-            where it could not be sent so. None where the library lets through what cannot be sent, so that each value
-            is looked at.
+            where it could not be sent so.
+        flat_alone: Whether that is also raised of any other object, so that nobody need look before.
     """
 
     name: str
     dumps: Callable[[JSON], bytes]
     loads: Callable[[bytes], JSON]
-    dumps_flat: Callable[[Any], bytes] | None = None
+    dumps_flat: Callable[[Any], bytes]
+    flat_alone: bool
 
     def encode(self, value: object) -> bytes:
         """Encode any sendable value.
@@ -234,12 +223,9 @@ class Codec:
         Raises:
             InvalidInputError: the value cannot be sent without being changed.
         """
-        dumps_flat = self.dumps_flat
-        if type(value) is dict and (
-            _is_plain(value) if dumps_flat is None else _FLAT.issuperset(map(type, value.values()))
-        ):
+        if type(value) is dict and (self.flat_alone or _FLAT.issuperset(map(type, value.values()))):
             try:
-                return (dumps_flat or self.dumps)(value)
+                return self.dumps_flat(value)
             except (ValueError, TypeError):
                 pass  # found again below, and named
         ready = plain(value)
@@ -251,6 +237,8 @@ class Codec:
         raise InvalidInputError("text with a lone surrogate, which UTF-8 cannot say", path or ())
 
 
+_WORDS = {True: "true", False: "false", None: "null"}
+_ESCAPED = bytes(range(0x20)) + b'"\\'  # what JSON's texts cannot have as it stands
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
@@ -280,6 +268,31 @@ def _json_dumps(value: JSON) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
+def _json_dumps_flat(value: dict[Any, Any]) -> bytes:
+    """Write a flat object as it stands, and see afterwards whether any text needs an escape: few do."""
+    text, quotes = "", 4 * len(value)
+    for key, item in value.items():
+        if type(key) is not str:
+            raise TypeError
+        if type(item) is str:
+            text += f',"{key}":"{item}"'
+            continue
+        kind = type(item)
+        if kind is int:
+            if not _SMALLEST_INT <= item <= _GREATEST_INT:
+                raise ValueError
+        elif kind in _ATOMS:
+            item = _WORDS[item]
+        else:
+            raise TypeError
+        text += f',"{key}":{item}'
+        quotes -= 2
+    data = f"{{{text[1:]}}}".encode()
+    if len(data) - len(data.translate(None, _ESCAPED)) != quotes:
+        raise ValueError
+    return data
+
+
 def _json_loads(data: bytes) -> JSON:
     try:
         text = data.decode().strip(" \t\n\r")  # the decoder itself would look for white space with regular expressions
@@ -296,7 +309,7 @@ def _json_loads(data: bytes) -> JSON:
 
 def stdlib_codec() -> Codec:
     """Return the codec of the standard library."""
-    return Codec("json", _json_dumps, _json_loads)
+    return Codec("json", _json_dumps, _json_loads, _json_dumps_flat, True)
 
 
 def best_codec() -> Codec:
@@ -316,4 +329,4 @@ def best_codec() -> Codec:
     def orjson_dumps(value: JSON) -> bytes:
         return dumps(value, in_pythons_form)
 
-    return Codec("orjson", orjson_dumps, orjson.loads, dumps)
+    return Codec("orjson", orjson_dumps, orjson.loads, dumps, False)

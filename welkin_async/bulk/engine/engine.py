@@ -169,6 +169,8 @@ class Engine(Generic[RowT, R]):
         self._rate.start()
         if self.lookups is not None:
             self._look_up(self.lookups)
+        elif all(each is None for each in (self._queue, self.admission, self._row_hook, self._order)):
+            self._worker.tally = self.report.count_created if self._reporter is None else self._tally
         for number, worker in enumerate(self._workers):
             worker.task = asyncio.create_task(self._work(worker), name=f"welkin_async bulk worker {number}")
         self._closing = asyncio.create_task(self._close(), name="welkin_async bulk")
@@ -666,6 +668,12 @@ class Engine(Generic[RowT, R]):
         self._count(outcome)
         await self._deliver(outcome)
         self._idle.set()
+
+    def _tally(self, attempts: int) -> None:
+        """Count a row that was created as it was sent, and whose outcome nobody looks at."""
+        self.report.count_created(attempts)
+        if self._reporter is not None:
+            self._reporter.on_outcome()
 
     def _count(self, outcome: Outcome[RowT, R]) -> None:
         if outcome.error is not None:

@@ -130,6 +130,7 @@ class RowWorker(Generic[R]):
         reconciler: Takes in rows whose outcome is unknown, or None.
         permit: Tells whether rows may still be sent, asked before the first byte of each and at its answer; None where
             they always may.
+        tally: Counts a row that was created as it was sent, given its attempts; None where its outcome is wanted.
     """
 
     def __init__(
@@ -159,14 +160,16 @@ class RowWorker(Generic[R]):
         self._stop = stop
         self.reconciler: Reconciler | None = None
         self.permit: Callable[[], bool] | None = None
+        self.tally: Callable[[int], None] | None = None
         self._guard = guard
 
     async def run(self, worker: WorkerState) -> Outcome[Any, R] | None:
-        """Send the worker's row; None where it is pending now, or set aside."""
+        """Send the worker's row; None where it is pending now, set aside, or counted."""
         row: PreparedRow = worker.row
         guard, retries = self._guard, self._retries
         answer: Answer | None = None
-        worker.started = time.monotonic()
+        if self.reconciler is not None:
+            worker.started = time.monotonic()
         try:
             if row.refusal is not None or row.url is None:
                 raise row.refusal or InvalidInputError("the row was not made ready")
@@ -227,6 +230,9 @@ class RowWorker(Generic[R]):
             self._rows.accepted_group = row.group
             if retries.troubled:
                 retries.accepted(row.group)
+            if answer.verbatim and self.tally is not None and not self._state.left:
+                self.tally(request.attempts)
+                return None
             record, changed = self._read(row, answer)
             if self.reconciler is not None and record is not None:
                 self.reconciler.created(row, record, worker.started, changed, worker.pending)

@@ -193,11 +193,12 @@ class TokenCache:
             return None
         if now is None:
             now = self._clock()
-        if now >= token.refresh_at:
-            if now >= token.expires_at:
-                return None
-            if self._flight() is None and not self._closed and self._state.budget.wait(now) <= 0.0:
-                self._start(None)
+        if now < token.refresh_at:
+            return token
+        if now >= token.expires_at:
+            return None
+        if self._flight() is None and not self._closed and self._state.budget.wait(now) <= 0.0:
+            self._start(None)
         return token
 
     async def get(self) -> Token:

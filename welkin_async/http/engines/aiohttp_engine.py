@@ -271,7 +271,7 @@ class AiohttpEngine:
                 data = _GuardedBody(body, permit)
             elif not permit():
                 raise NotPermittedError
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)  # which saves a system call
         assert task is not None
         watchdog = self._watchdog
         watchdog.watch(task, started + timeout)

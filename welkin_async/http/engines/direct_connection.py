@@ -35,6 +35,7 @@ class DirectConnection(asyncio.BaseProtocol):
         disordered: Whether an answer too many, or that of another request, was seen on it.
         idle_since: The moment, on the loop's clock, at which the last exchange ended.
         timeout: Seconds within which the answer of the present exchange is to begin.
+        parser: Parses its answers, one after the other.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class DirectConnection(asyncio.BaseProtocol):
         self.disordered = self._retired = False
         self.idle_since = self.timeout = 0.0
         self._loop, self._on_begun, self._on_lost = loop, on_begun, on_lost
+        self.parser = ResponseParser(0, lasting=True)
         self._parser: ResponseParser | None = None
         self._ended: asyncio.Future[Failure | None] = loop.create_future()
         self._held: asyncio.Future[None] | None = None  # what is still to be written, until the peer takes more
@@ -81,11 +83,12 @@ class DirectConnection(asyncio.BaseProtocol):
                 return
             self._transport.write(view[start : start + _PIECE])
             if self._held is not None:
-                await self._held
+                await asyncio.wait((self._held, self._ended), return_when=asyncio.FIRST_COMPLETED)
 
     def release(self) -> bool:
         """End an exchange; return whether there may be another."""
         self._parser = None
+        self.parser.parts.clear()
         self.idle_since = self._loop.time()
         return not (self._retired or self._transport.get_write_buffer_size())
 
@@ -94,10 +97,6 @@ class DirectConnection(asyncio.BaseProtocol):
         self._retired = True
         if self._parser is None:
             self.close()
-
-    def time_out(self) -> None:
-        """End the exchange that is under way: its answer did not come in time."""
-        self.close(TimeoutError())
 
     def close(self, error: Failure | None = None) -> None:
         """Drop the connection at once; an exchange that is under way on it breaks off.
@@ -141,7 +140,9 @@ class DirectConnection(asyncio.BaseProtocol):
         if exc is None:
             self.eof_received()
         self.close(aiohttp.ClientOSError(*exc.args) if exc else None)
-        self._parser = None  # it has the answer's body, and rows may remember on which connection theirs came
+        self._parser = None
+        self.parser.end()
+        self.parser.parts.clear()  # rows may remember on which connection theirs came
         self._on_lost(self)
 
     def pause_writing(self) -> None:
@@ -150,16 +151,14 @@ class DirectConnection(asyncio.BaseProtocol):
 
     def resume_writing(self) -> None:
         """Let it go on; called by the loop."""
-        held, self._held = self._held, None
-        if held is not None and not held.done():
-            held.set_result(None)
+        if self._held is not None:
+            self._held.set_result(None)
+            self._held = None
 
     def _end(self, error: Failure | None) -> None:
         """Let the exchange that is on go on."""
         if not self._ended.done():
             self._ended.set_result(error)
-        if self._held is not None:
-            self.resume_writing()
 
 
 class BufferedConnection(DirectConnection, asyncio.BufferedProtocol):

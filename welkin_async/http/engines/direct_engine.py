@@ -16,7 +16,6 @@ from welkin_async.errors import InvalidInputError
 from welkin_async.http.attempt import Reply
 from welkin_async.http.engines.direct_connection import DirectConnection
 from welkin_async.http.engines.direct_pool import ConnectionPool
-from welkin_async.http.engines.direct_response import ResponseParser
 from welkin_async.http.engines.engine import BODY_SHARE, OWN_HEADERS, Engine, NotPermittedError, connect_timeout
 from welkin_async.http.engines.lazy_headers import LazyHeaders
 from welkin_async.http.engines.watchdog import Watchdog
@@ -46,7 +45,7 @@ class DirectEngine:
         origin = URL(settings.base_url)
         self._authority = origin.raw_authority
         self._pool = ConnectionPool(origin, settings.ssl)
-        self._watchdog = Watchdog(self._loop, DirectConnection.time_out)
+        self._watchdog: Watchdog[DirectConnection] = Watchdog(self._loop, lambda late: late.close(TimeoutError()))
         self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
         self._heads: dict[int, tuple[CIMultiDict[str], bytes]] = {}
         self._line = lru_cache(maxsize=1024)(_write_line)  # many requests go to the same places
@@ -74,7 +73,7 @@ class DirectEngine:
             return await self._other.exchange(
                 method, url, body, headers, timeout, started, fresh, via, max_answer, permit
             )
-        large = body is not None and len(body) > _JOINED
+        large = body if body and len(body) > _JOINED else None
         request = self._written(method, url, body, headers, b"" if large else body or b"")
         connection = None if fresh else self._pool.take(started, via)
         if connection is None:
@@ -83,18 +82,19 @@ class DirectEngine:
             if permit is not None and not permit():
                 raise NotPermittedError
             self._watchdog.watch(connection, started + timeout)
-            parser = ResponseParser(max_answer or self._max_answer)
+            parser = connection.parser
+            parser.begin(max_answer or self._max_answer)
             ended = connection.send(request, parser, timeout)
-            if large and body is not None:
-                await connection.send_body(body)
+            if large:
+                await connection.send_body(large)
             if (failure := await ended) is not None:
                 raise failure
             content = parser.body()
         except BaseException:
-            self._watchdog.leave(connection)
             connection.close()
             raise
-        self._watchdog.leave(connection)
+        finally:
+            self._watchdog.leave(connection)
         connection.answers = number = connection.answers + 1
         if parser.reusable and not fresh:
             self._pool.put(connection)

@@ -115,6 +115,13 @@ def _origin(base_url: str) -> tuple[str, str, str]:
     return url.scheme, url.raw_authority, url.raw_path.rstrip("/")
 
 
+@lru_cache(maxsize=256)
+def _url(base_url: str, path: str, query: str) -> URL:
+    """Return where a path of the API is; a place that is asked for again is as a rule asked for soon."""
+    scheme, authority, before = _origin(base_url)
+    return URL.build(scheme=scheme, authority=authority, path=before + path, query_string=query, encoded=True)
+
+
 @attrs.frozen
 class _RoutedSender:
     """Sends each request over a certain connection, or over a new one."""
@@ -287,8 +294,7 @@ class Scope:
             path: The path, percent-encoded.
             query: The query string, likewise, without its question mark.
         """
-        scheme, authority, before = _origin(self.base_url)
-        return URL.build(scheme=scheme, authority=authority, path=before + path, query_string=query, encoded=True)
+        return _url(self.base_url, path, query)
 
     def send(
         self,
