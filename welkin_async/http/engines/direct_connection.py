@@ -35,7 +35,6 @@ class DirectConnection(asyncio.BaseProtocol):
         disordered: Whether an answer too many, or that of another request, was seen on it.
         idle_since: The moment, on the loop's clock, at which the last exchange ended.
         timeout: Seconds within which the answer of the present exchange is to begin.
-        parser: Parses its answers, one after the other.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class DirectConnection(asyncio.BaseProtocol):
         self.disordered = self._retired = False
         self.idle_since = self.timeout = 0.0
         self._loop, self._on_begun, self._on_lost = loop, on_begun, on_lost
-        self.parser = ResponseParser(0, lasting=True)
         self._parser: ResponseParser | None = None
         self._ended: asyncio.Future[Failure | None] = loop.create_future()
         self._held: asyncio.Future[None] | None = None  # what is still to be written, until the peer takes more
@@ -88,7 +86,6 @@ class DirectConnection(asyncio.BaseProtocol):
     def release(self) -> bool:
         """End an exchange; return whether there may be another."""
         self._parser = None
-        self.parser.parts.clear()
         self.idle_since = self._loop.time()
         return not (self._retired or self._transport.get_write_buffer_size())
 
@@ -140,9 +137,7 @@ class DirectConnection(asyncio.BaseProtocol):
         if exc is None:
             self.eof_received()
         self.close(aiohttp.ClientOSError(*exc.args) if exc else None)
-        self._parser = None
-        self.parser.end()
-        self.parser.parts.clear()  # rows may remember on which connection theirs came
+        self._parser = None  # it has the answer's body, and rows may remember on which connection theirs came
         self._on_lost(self)
 
     def pause_writing(self) -> None:

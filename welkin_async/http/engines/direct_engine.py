@@ -16,6 +16,7 @@ from welkin_async.errors import InvalidInputError
 from welkin_async.http.attempt import Reply
 from welkin_async.http.engines.direct_connection import DirectConnection
 from welkin_async.http.engines.direct_pool import ConnectionPool
+from welkin_async.http.engines.direct_response import ResponseParser
 from welkin_async.http.engines.engine import BODY_SHARE, OWN_HEADERS, Engine, NotPermittedError, connect_timeout
 from welkin_async.http.engines.lazy_headers import LazyHeaders
 from welkin_async.http.engines.watchdog import Watchdog
@@ -82,8 +83,7 @@ class DirectEngine:
             if permit is not None and not permit():
                 raise NotPermittedError
             self._watchdog.watch(connection, started + timeout)
-            parser = connection.parser
-            parser.begin(max_answer or self._max_answer)
+            parser = ResponseParser(max_answer or self._max_answer)
             ended = connection.send(request, parser, timeout)
             if large:
                 await connection.send_body(large)

@@ -23,14 +23,13 @@ _PIECE = 1 << 20  # bytes inflated at a time: a buffer of the whole bound would 
 
 
 class ResponseParser:
-    """Parses the answers to requests, one after the other.
+    """Parses the one answer to one request.
 
     httptools reads it, and refuses much; what it lets pass and the direct engine does not is refused here. Interim
     answers (1xx) are passed over.
 
     Args:
         max_answer: Bytes an answer may have at most, as it was sent and once it was inflated.
-        lasting: Whether it is made ready for another answer by `begin`, until `end`.
 
     Attributes:
         status: The HTTP status; 0 until the head was read.
@@ -38,18 +37,9 @@ class ResponseParser:
         complete: Whether the whole answer was read.
         reusable: Whether the connection may carry another exchange afterwards.
         received: Bytes taken in.
-        parts: The pieces of the body so far.
     """
 
-    def __init__(self, max_answer: int, *, lasting: bool = False) -> None:
-        self._lasting = lasting
-        self.parts: list[bytes] = []
-        self.on_body = self.parts.append  # called by httptools with each piece of the body
-        self._parser = httptools.HttpResponseParser(self)
-        self.begin(max_answer)
-
-    def begin(self, max_answer: int) -> None:
-        """Be ready for an answer: the first, or one on a connection that was reusable behind the one before."""
+    def __init__(self, max_answer: int) -> None:
         self.status = self.received = 0
         self.head = b""
         self.complete = self.reusable = False
@@ -58,10 +48,9 @@ class ResponseParser:
         self._interim = 0  # heads passed over
         self._line_ends = 0  # CR and LF that came last, in a row
         self._chunked = self._encoded = False
-
-    def end(self) -> None:
-        """Parse no more: httptools' parser refers back to here."""
-        del self._parser
+        self._parts: list[bytes] = []
+        self.on_body = self._parts.append  # called by httptools with each piece of the body
+        self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bool:
         """Take in what one read brought; not called any more once the answer is complete.
@@ -89,12 +78,11 @@ class ResponseParser:
             line_ends = len(data) - len(data.rstrip(b"\r\n"))
             self._line_ends = line_ends if line_ends < len(data) else self._line_ends + line_ends
         if self.complete:
-            if not self._lasting:
-                self.end()
+            del self._parser  # it refers back to here
             if self._chunked:  # less than none: part of another answer's head
                 behind = self._line_ends - len(_END)
             else:
-                behind = self.received - self._head_end - sum(map(len, self.parts))
+                behind = self.received - self._head_end - sum(map(len, self._parts))
             # httptools takes any number of line ends.
             if behind < 0 or (behind and data[-behind:] not in (b"\r", b"\r\n")):
                 raise MalformedAnswerError("bytes behind the answer")
@@ -123,7 +111,7 @@ class ResponseParser:
             AnswerTooLargeError: it is larger than allowed.
             aiohttp.ClientPayloadError: it cannot be inflated.
         """
-        data = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         if not self._encoded or not data:
             return data
         codings = self._values("Content-Encoding")
@@ -144,7 +132,7 @@ class ResponseParser:
         """Notice the end of an answer, or pass over an interim one; called by httptools."""
         if self.status >= 200:
             self.complete = True
-        elif self.status < 100 or self.status == 101 or self.parts:
+        elif self.status < 100 or self.status == 101 or self._parts:
             raise MalformedAnswerError("no interim answer")
         else:
             self.status = 0
