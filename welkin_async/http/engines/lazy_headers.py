@@ -7,6 +7,8 @@ from typing import Any
 
 from multidict import CIMultiDict, MultiMapping
 
+_NONE_GIVEN: Any = object()
+
 
 class LazyHeaders(MultiMapping[str]):
     """Case-insensitive headers; read like the mapping that aiohttp gives.
@@ -37,13 +39,23 @@ class LazyHeaders(MultiMapping[str]):
     def __len__(self) -> int:
         return len(self._all())
 
-    def getall(self, *key: Any, **default: Any) -> Any:
-        """Return every value of a header; arguments and errors are those of `multidict.MultiMapping.getall`."""
-        return self._all().getall(*key, **default)
+    def getall(self, key: str, default: Any = _NONE_GIVEN) -> Any:
+        """Return every value of a header.
 
-    def getone(self, *key: Any, **default: Any) -> Any:
-        """Return the first value of a header; arguments and errors are those of `multidict.MultiMapping.getone`."""
-        return self._all().getone(*key, **default)
+        Args:
+            key: Its name, in any case.
+            default: What to return where there is none.
+
+        Raises:
+            KeyError: there is none, and no default.
+        """
+        found = self._all()
+        return found.getall(key) if default is _NONE_GIVEN else found.getall(key, default)
+
+    def getone(self, key: str, default: Any = _NONE_GIVEN) -> Any:
+        """Return the first value of a header; arguments and errors are those of `getall`."""
+        found = self._all()
+        return found.getone(key) if default is _NONE_GIVEN else found.getone(key, default)
 
     def items(self) -> ItemsView[str, str]:
         """Return names and values; a repeated header is there as often as it came."""
