@@ -35,7 +35,6 @@ class DirectConnection(asyncio.BaseProtocol):
         disordered: Whether an answer too many, or that of another request, was seen on it.
         idle_since: The moment, on the loop's clock, at which the last exchange ended.
         timeout: Seconds within which the answer of the present exchange is to begin.
-        parser: Parses its answers, one after the other.
     """
 
     def __init__(
@@ -48,8 +47,8 @@ class DirectConnection(asyncio.BaseProtocol):
         self.disordered = self._retired = False
         self.idle_since = self.timeout = 0.0
         self._loop, self._on_begun, self._on_lost = loop, on_begun, on_lost
-        self.parser = ResponseParser(0, lasting=True)
         self._parser: ResponseParser | None = None
+        self._lasting: ResponseParser | None = None  # reads its answers, one after the other
         self._ended: asyncio.Future[Failure | None] = loop.create_future()
         self._held: asyncio.Future[None] | None = None  # what is still to be written, until the peer takes more
 
@@ -57,6 +56,18 @@ class DirectConnection(asyncio.BaseProtocol):
     def open(self) -> bool:
         """Whether another request may still go over it."""
         return not (self._retired or self._transport.is_closing())
+
+    def parser_for(self, max_answer: int) -> ResponseParser:
+        """Return what is to read the next answer.
+
+        Args:
+            max_answer: Bytes it may have at most.
+        """
+        if self._lasting is None:
+            self._lasting = ResponseParser(max_answer, lasting=True)
+        else:
+            self._lasting.begin(max_answer)
+        return self._lasting
 
     def send(self, data: bytes, parser: ResponseParser, timeout: float) -> asyncio.Future[Failure | None]:
         """Begin an exchange.
@@ -88,7 +99,8 @@ class DirectConnection(asyncio.BaseProtocol):
     def release(self) -> bool:
         """End an exchange; return whether there may be another."""
         self._parser = None
-        self.parser.parts.clear()
+        if self._lasting is not None:
+            self._lasting.parts.clear()
         self.idle_since = self._loop.time()
         return not (self._retired or self._transport.get_write_buffer_size())
 
@@ -140,9 +152,9 @@ class DirectConnection(asyncio.BaseProtocol):
         if exc is None:
             self.eof_received()
         self.close(aiohttp.ClientOSError(*exc.args) if exc else None)
-        self._parser = None
-        self.parser.end()
-        self.parser.parts.clear()  # rows may remember on which connection theirs came
+        if self._lasting is not None:
+            self._lasting.end()
+        self._parser = self._lasting = None  # rows remember on which connection theirs came
         self._on_lost(self)
 
     def pause_writing(self) -> None:

@@ -82,8 +82,7 @@ class DirectEngine:
             if permit is not None and not permit():
                 raise NotPermittedError
             self._watchdog.watch(connection, started + timeout)
-            parser = connection.parser
-            parser.begin(max_answer or self._max_answer)
+            parser = connection.parser_for(max_answer or self._max_answer)
             ended = connection.send(request, parser, timeout)
             if large:
                 await connection.send_body(large)
