@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from welkin_async import Welkin, bulk, files
+from welkin_async.files.chunks.chunk_importer import answered
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.options import FileSettings, PatientColumn
@@ -251,3 +252,11 @@ async def test_a_file_that_changes_is_to_be_put_back(server: Sandbox, connect: A
         server.latency = 0.0
         assert (await run()).complete
     assert names(server) == ALL
+
+
+async def test_a_workers_defect_is_an_answer_that_quotes_nothing() -> None:
+    async def fail() -> None:
+        raise KeyError("a value of a row")
+
+    answer = await answered(fail())
+    assert (answer.report, answer.error, answer.kind) == (None, "a defect of a worker: KeyError", "defect")
