@@ -285,3 +285,14 @@ def test_a_refused_row_has_the_request_id_of_its_answer(
     (result,) = read_ndjson(folder / "all.ndjson")
     assert (reject["_status"], reject["_request_id"], result["_request_id"]) == ("rejected", "a1b2-c3d4", "a1b2-c3d4")
     assert "a1b2" not in reject["_reason"]  # else each row would be a reason of its own
+
+
+@pytest.mark.parametrize("more", [[], ["--processes", "2"]], ids=["one process", "two processes"])
+def test_a_cdt_that_no_file_can_be_called_after_is_refused_as_any_other(
+    command: Command, folder: Path, more: list[str]
+) -> None:
+    write_csv(folder / "rows.csv", ["pid", "medication_name"], [["p", "x"]])
+    done = command("import", "rows.csv", "--cdt", "me/d", "--patient-column", "pid", *more)
+    assert done.exit_code == 2
+    assert "defect" not in done.stderr
+    assert "me/d" in done.stderr

@@ -217,6 +217,27 @@ async def test_the_findings_of_whom_the_chunk_went_to_count(
     assert keys(server) == sorted(str(row.key) for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("settle", "final_settle") for value in (-1.0, float("nan"), float("inf"), "5")),
+        ("row_patience", float("nan")),
+        ("row_patience", -1.0),
+        ("concurrency", 0),
+    ],
+)
+async def test_options_that_do_not_fit_are_refused_before_the_chunk_is_begun(
+    server: Sandbox, session: Welkin, shared: Coordination, name: str, value: Any
+) -> None:
+    with pytest.raises(InvalidInputError, match=name):
+        await begin(session, rows_of(server), shared.ledger, **{name: value})
+    assert [chunk async for chunk in shared.ledger.chunks("run")] == []
+    more: Any = {name: value}
+    with pytest.raises(InvalidInputError, match=name):
+        await bulk.create_cdt_records(session, CDT, rows_of(server), key_field="external_id", **more)
+    assert keys(server) == []
+
+
 async def test_an_import_of_which_chunks_are_left_is_not_complete(
     server: Sandbox, session: Welkin, shared: Coordination
 ) -> None:

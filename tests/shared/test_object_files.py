@@ -54,6 +54,21 @@ def test_urls_are_told_from_paths() -> None:
         object_name("s3://bucket/?region=x")
 
 
+def test_a_plan_is_made_of_an_object_as_of_a_file(storage: ObjectStorage, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content(["p1", "p2", "p3"]))
+    storage.objects["/bucket/in/rows.csv"] = path.read_bytes()
+    of_file = files.plan(path, rows=20)
+    of_object = files.plan(storage.url("/bucket/in/rows.csv"), rows=20)
+    assert of_object.chunks == of_file.chunks
+    assert len(of_object.chunks) > 1
+    assert (of_object.digest, of_object.file) == (of_file.digest, Path("rows.csv"))
+    assert files.plan(path.as_uri(), rows=20).chunks == of_file.chunks
+    with pytest.raises(files.FileError, match="cannot be opened") as caught:
+        files.plan(storage.url("/bucket/in/none.csv"))
+    assert "none.csv" not in str(caught.value)
+
+
 @pytest.mark.slow
 async def test_the_command_imports_an_object_by_two_processes(
     server: Sandbox, storage: ObjectStorage, tmp_path: Path

@@ -6,12 +6,15 @@ import asyncio
 import csv
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from welkin_async import Welkin, bulk, files
+from welkin_async.files.chunks.chunk_importer import answered
 from welkin_async.files.chunks.process_pool import ProcessPool
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.options import FileSettings, PatientColumn
@@ -101,6 +104,68 @@ async def test_a_process_that_is_killed_is_replaced_and_nothing_is_lost_or_doubl
     assert report.adopted > 0
 
 
+COMMAND = """
+import asyncio, sys
+from welkin_async import Welkin, files
+
+async def main():
+    async with Welkin() as welkin:
+        await files.import_in_processes(welkin, sys.argv[1], cdt="medication", patient="patient", rows=200, settle=0.1)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+async def test_workers_end_with_who_has_started_them_and_the_same_call_goes_on_at_once(
+    server: Sandbox, connect: Any, file: Path, tmp_path: Path
+) -> None:
+    server.latency = 0.5
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    environment = {**os.environ, **server.environ(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    driver = await asyncio.create_subprocess_exec(sys.executable, script, file, env=environment)
+    async with asyncio.timeout(60.0):
+        while len(names(server)) < 20:
+            await asyncio.sleep(0.05)
+        driver.kill()
+        await driver.wait()
+        server.latency = 0.0
+        before = server.stats.operations["cdts.create"]
+        await asyncio.sleep(2.0)
+        held = len(names(server))
+        assert held < 400  # nobody goes on
+        assert server.stats.operations["cdts.create"] - before <= 2 * 32
+        async with connect(server, timeout=1.0) as welkin:
+            began = time.monotonic()
+            report = await files.import_in_processes(
+                welkin, file, cdt=CDT, patient="patient", rows=200, settle=0.1, final_settle=0.2
+            )
+            assert time.monotonic() - began < 20.0  # no lease of 30 s is waited for
+    assert names(server) == ALL
+    assert (report.created, report.complete, report.takeovers) == (400, True, 2)
+
+
+async def test_an_import_that_is_stopped_at_once_leaves_no_lease(server: Sandbox, connect: Any, file: Path) -> None:
+    server.latency = 0.2
+    settings = FileSettings(file=file, concurrency=4)
+    job = RecordImport(settings=settings, cdt=CDT, patient=PatientColumn("patient"), settle=0.2, final_settle=0.3)
+    async with connect(server, timeout=1.0) as welkin:
+        running = asyncio.create_task(ProcessPool(job, welkin, processes=2, rows=200).run())
+        while len(names(server)) < 20:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        server.latency = 0.0
+        began = time.monotonic()
+        report = await ProcessPool(job, welkin, processes=2, rows=200).run()
+        assert time.monotonic() - began < 20.0
+    assert names(server) == ALL
+    assert (report.created, report.complete, report.takeovers) == (400, True, 2)
+
+
 async def test_a_changed_file_is_refused_and_an_option_of_a_single_run_too(
     server: Sandbox, connect: Any, file: Path
 ) -> None:
@@ -187,3 +252,11 @@ async def test_a_file_that_changes_is_to_be_put_back(server: Sandbox, connect: A
         server.latency = 0.0
         assert (await run()).complete
     assert names(server) == ALL
+
+
+async def test_a_workers_defect_is_an_answer_that_quotes_nothing() -> None:
+    async def fail() -> None:
+        raise KeyError("a value of a row")
+
+    answer = await answered(fail())
+    assert (answer.report, answer.error, answer.kind) == (None, "a defect of a worker: KeyError", "defect")

@@ -13,10 +13,12 @@ import attrs
 import pytest
 
 from benchmarks.shared_pace import CASES, LIMIT, main, measure, simulated
+from welkin_async import SessionError
 from welkin_async.http.rate_limit.controller import RateController
 from welkin_async.http.rate_limit.queue import AdmissionQueue
 from welkin_async.http.share_pacer import SharePacer
 from welkin_async.http.sharing import PaceReport, PaceShare
+from welkin_async.shared import coordination
 from welkin_async.shared.learned_total import LearnedTotal
 
 SEEDS = (0, 1)
@@ -329,3 +331,30 @@ def test_a_clock_of_the_store_that_is_set_back_stops_nothing(limited: Sessions) 
     limited.now -= 7200.0
     limited.answered(3.0, 20, 8)
     assert limited.rate == pytest.approx(95.0, rel=0.1)
+
+
+async def test_a_session_that_closes_does_not_wait_for_a_store_that_does_not_answer(
+    server: Any, connect: Any, tmp_path: Any
+) -> None:
+    class Silent:
+        async def report(self, key: str, report: PaceReport) -> PaceShare:
+            await asyncio.sleep(3600.0)
+            raise AssertionError("it never answers")
+
+    class Sharing:
+        def __init__(self) -> None:
+            self._made = coordination(f"sqlite:///{tmp_path}/shared.db")
+            self.tokens, self.pace = self._made.tokens, Silent()
+
+        async def aclose(self) -> None:
+            await self._made.aclose()
+
+    sharing = Sharing()
+    await sharing._made.init()
+    async with asyncio.timeout(20.0):
+        async with connect(server, shared=sharing, rate=10) as session:
+            asked = asyncio.create_task(session.patients.get(server.store.add_patients(1)[0]))
+            await asyncio.sleep(0.1)
+        with pytest.raises(SessionError):
+            await asked
+    await sharing.aclose()

@@ -346,6 +346,19 @@ async def postgres_url(postgres: str) -> AsyncIterator[str]:
         yield url
 
 
+@pytest.mark.parametrize("content", [b"{hidden-word", b"\xff\xfe", b"[]"])
+async def test_a_document_that_is_not_of_this_package_is_refused_and_not_quoted(
+    share: Share, url: str, content: bytes
+) -> None:
+    store, shared = open_store(url), share()
+    await store.swap("run:run", "", content)
+    with pytest.raises(SharedStoreError, match="none of it") as caught:
+        await shared.ledger.open_run("run", "file")
+    assert "hidden-word" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    await store.aclose()
+
+
 async def test_a_user_who_may_make_no_table_does_with_one_that_is_there(postgres_url: str) -> None:
     import psycopg
 

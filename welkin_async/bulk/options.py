@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict
 
 from welkin_async.bulk.keys.cdt_keys import KeyField
 from welkin_async.bulk.results import Progress
+from welkin_async.errors import InvalidInputError
 from welkin_async.validation.refusals import Check
 
 
@@ -180,3 +181,21 @@ def checked_options(options: Any, kind: Any) -> None:
     unknown = options.keys() - kind.__optional_keys__
     if unknown:
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+
+
+def check_seconds(options: Mapping[str, Any], *names: str, endless: bool = False) -> None:
+    """Refuse seconds that are none: compared with one that is no number, no time would ever have passed, or any.
+
+    Args:
+        options: What was given.
+        names: Of options; those that are not given are left out.
+        endless: Whether infinity is allowed.
+
+    Raises:
+        InvalidInputError: a value is no number of seconds.
+    """
+    for name in names:
+        value = options.get(name, 0.0)
+        fits = isinstance(value, int | float) and value >= 0.0 and (endless or value != float("inf"))
+        if not fits:
+            raise InvalidInputError(f"{name} is a number of seconds, 0 or more")

@@ -18,7 +18,7 @@ from welkin_async.bulk.existing.updates import ExistingUpdates
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Keys
-from welkin_async.bulk.options import KeyedOptions, RunOptions
+from welkin_async.bulk.options import KeyedOptions, RunOptions, check_seconds
 from welkin_async.bulk.reconciliation.lookup import is_silence
 from welkin_async.bulk.reconciliation.reconciler import LookupOptions
 from welkin_async.errors import InvalidInputError, NotFoundError, RequestError
@@ -150,6 +150,7 @@ def lookup_options(keys: Keys | None, options: KeyedOptions, *, remove_doubles: 
     existing = options.get("existing", "check")
     if existing not in ("check", "trust"):
         raise InvalidInputError("existing is check or trust")
+    check_seconds(options, "settle", "final_settle")
     settle, final_settle = options.get("settle", 5.0), options.get("final_settle", 60.0)
     return LookupOptions(keys, settle, final_settle, room, remove_doubles, existing)
 
@@ -183,6 +184,7 @@ def stream(
     ordered_by = options.get("ordered_by")
     if ordered_by not in (None, "patient") or (ordered_by is not None and rows_at_once > 1):
         raise InvalidInputError("ordered_by is patient or None, and goes with rows that are sent one by one")
+    check_seconds(options, "row_patience", endless=True)
     concurrency = options.get("concurrency", _WORKERS)
     queue = OutcomeQueue(concurrency, ordered=ordered)
     running: Engine[RowT, R] = engine(

@@ -9,6 +9,7 @@ requests.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import secrets
@@ -20,6 +21,7 @@ from welkin_async.http.sharing import REPORT_INTERVAL, PaceReport, PaceShare, Sh
 _log = logging.getLogger("welkin_async")
 
 _IDLE = 1.0  # seconds without a request after which a session gives its share back
+_LEAVING = 1.0  # seconds for which a session that closes waits for a store that does not answer
 _HALF_LIFE = 60.0  # seconds in which a share shrinks by half while the store does not answer
 _ALONE = 0.125  # of the rate that all were told: what a session takes that has never reached the store
 
@@ -79,7 +81,9 @@ class SharePacer:
             task.cancel()
             await asyncio.wait((task,))
             if not self._unreachable:
-                await self._report(leaving=True)
+                with contextlib.suppress(TimeoutError):  # the share runs out by itself meanwhile
+                    async with asyncio.timeout(_LEAVING):
+                        await self._report(leaving=True)
 
     def _begin(self) -> None:
         if self._task is None:

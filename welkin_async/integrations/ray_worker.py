@@ -5,13 +5,10 @@ Ray itself is not imported: the class is made an actor by the driver, and found 
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable
 
 import attrs
 
-from welkin_async.bulk import ChunkReport
 from welkin_async.errors import ConfigurationError, SessionError
 from welkin_async.files.chunks.chunk_importer import ChunkImporter, FileWork, answered
 from welkin_async.files.chunks.chunk_queue import Answer
@@ -79,7 +76,7 @@ class ChunkWorker:
             self._shared = coordination(url, self._given.lease)
             self._welkin = await Welkin.from_settings(settings, check="off").open()
 
-        return await _told(work())
+        return await answered(work())
 
     async def begin(self, work: FileWork) -> Answer:
         """Look a file through, once, before its first chunk.
@@ -94,7 +91,7 @@ class ChunkWorker:
             if work.run not in self._importers:
                 self._importers[work.run] = await ChunkImporter.open(self._welkin, work, self._shared.ledger)
 
-        return await _told(look())
+        return await answered(look())
 
     async def carry_out(self, run: str, chunk: Chunk, holder: str) -> Answer:
         """Import a chunk of a file that was begun.
@@ -105,7 +102,7 @@ class ChunkWorker:
             holder: Names the claim.
         """
         importer = self._importers[run]
-        answer = await _told(importer.carry_out(chunk, holder))
+        answer = await answered(importer.carry_out(chunk, holder))
         return answer._replace(metrics=importer.metrics)
 
     async def beat(self) -> None:
@@ -119,13 +116,3 @@ class ChunkWorker:
             await welkin.aclose()
         if shared is not None:
             await shared.aclose()
-
-
-async def _told(work: Awaitable[ChunkReport | None]) -> Answer:
-    """Say what came of it, for defects too."""
-    try:
-        return await answered(work)
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:
-        return Answer(None, f"a defect of a worker: {type(error).__name__}", "defect")

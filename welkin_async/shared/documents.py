@@ -8,6 +8,7 @@ clock to the next document; `update` carries it out, again where another process
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -121,7 +122,7 @@ async def update(
     """
     for _ in range(_TRIES):
         read = await store.load(key)
-        state, result = decide(None if read.value is None else json.loads(read.value), read)
+        state, result = decide(_state(read), read)
         if state is None or await store.swap(key, read.stamp, encode(state)):
             return result
         await asyncio.sleep(_PAUSE * random.random())
@@ -131,6 +132,22 @@ async def update(
 def encode(state: State) -> bytes:
     """Write a state as a document's content."""
     return json.dumps(state, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _state(read: Document) -> State | None:
+    """Return what a document says; None where there is none.
+
+    Raises:
+        SharedStoreError: it is none of this package.
+    """
+    if read.value is None:
+        return None
+    found: Any = None
+    with contextlib.suppress(ValueError):  # which holds the document
+        found = json.loads(read.value)
+    if not isinstance(found, dict):
+        raise SharedStoreError("the shared store holds something under a key of this package that is none of it")
+    return found
 
 
 async def create(store: DocumentStore) -> None:
@@ -163,7 +180,7 @@ async def check_version(store: DocumentStore) -> None:
         SharedStoreError: it was not.
     """
     read = await store.load(SCHEMA_KEY)
-    state: State | None = None if read.value is None else json.loads(read.value)
+    state = _state(read)
     if state is None:
         raise SharedStoreError(NOT_MADE)
     if state.get("version") != SCHEMA_VERSION:

@@ -17,7 +17,7 @@ from welkin_async.bulk.chunks.key_digests import KeyDigests
 from welkin_async.bulk.chunks.report import ChunkReport, RowCounts, for_ledger, of_ledger
 from welkin_async.bulk.engine.outcome_stream import OutcomeStream
 from welkin_async.bulk.keys.cdt_keys import CdtKeys, KeyField
-from welkin_async.bulk.options import CreateOptions, checked_options
+from welkin_async.bulk.options import CreateOptions, check_seconds, checked_options
 from welkin_async.bulk.reconciliation.policy import LAG_FACTOR
 from welkin_async.bulk.reconciliation.reconciler import SharedRun
 from welkin_async.bulk.results import Outcome, Progress, Status
@@ -121,6 +121,10 @@ async def import_chunk(
         Exception: whatever the source raised.
     """
     checked_options(options, ChunkOptions)
+    check_seconds(options, "settle", "final_settle")
+    check_seconds(options, "row_patience", endless=True)
+    if options.get("concurrency", 1) < 1:
+        raise InvalidInputError("concurrency is at least 1")
     attempt = _Attempt(welkin, cdt, options)
     claim = await _claimed(ledger, run, chunk, holder or secrets.token_hex(8))
     if claim.report is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import attrs
 import typer
@@ -344,7 +345,7 @@ class RunFlags:
             html=self.report,
             encoding=self.encoding,
             delimiter="\t" if self.delimiter == "tab" else self.delimiter,
-            journal=None if self.no_journal else self.journal or file.with_name(f"{file.name}.{journal}.journal"),
+            journal=None if self.no_journal else self.journal or _beside(file, journal),
             resume="retry" if self.retry else "restart" if self.restart else "resume",
             max_failures=_most_failures(self.max_failures),
             ordered_by=None if self.ordered_by is None else "patient",
@@ -367,3 +368,8 @@ def _most_failures(text: str | None) -> float | None:
     if number < 0 or (share and not 0 < number < 1):
         raise CommandError("--max-failures takes a count, or a share of the rows such as 2%")
     return number
+
+
+def _beside(file: Path, name: str) -> Path:
+    """Return where the journal of a file is, also where the CDT is called by a name that no file can have."""
+    return file.with_name(f"{file.name}.{quote(name, safe=' ')}.journal")

@@ -190,7 +190,7 @@ class ChunkImporter:
 
 
 async def answered(work: Awaitable[ChunkReport | None]) -> Answer:
-    """Carry work out, and say what came of it without data of any row.
+    """Carry work out, and say what came of it without data of any row, for defects too.
 
     Args:
         work: Returns the counts of a chunk, or None where there is nothing to count.
@@ -202,3 +202,5 @@ async def answered(work: Awaitable[ChunkReport | None]) -> Answer:
     except (WelkinError, OSError, UnicodeError) as error:
         text = str(error) if isinstance(error, WelkinError) else type(error).__name__
         return Answer(None, text, type(error).__name__)
+    except Exception as error:
+        return Answer(None, f"a defect of a worker: {type(error).__name__}", "defect")

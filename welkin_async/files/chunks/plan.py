@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 import attrs
 
 from welkin_async.bulk.actions.create_cdt import CreateCdt
+from welkin_async.files.chunks.object_file import local_copy, object_name, object_url
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import checked_input
@@ -49,7 +50,7 @@ class Plan:
     """Plan: the chunks of a file.
 
     Attributes:
-        file: The file.
+        file: The file; of an object its name.
         digest: SHA-256 of its bytes: chunks are of this file, and a worker that finds another one refuses it.
         by: The column whose equal values stay together.
         chunks: In the order of their first rows.
@@ -103,7 +104,7 @@ def plan(
     patient and each key, are held in memory meanwhile.
 
     Args:
-        source: The file.
+        source: The file, or the URL of an object in an object storage (extra ``parquet``).
         by: The column that names the patient.
         rows: How many rows a chunk is to have.
         key: The column that holds rows' keys; None where they are made from the rows' positions.
@@ -112,8 +113,11 @@ def plan(
     Raises:
         FileError: the file cannot be read, has no such column, or a key is in more than one chunk.
     """
-    settings = FileSettings(file=Path(source), **options)
-    return divide(checked_input(settings), settings, by=by, rows=rows, key=key)
+    url = object_url(source)
+    given = FileSettings(file=Path(source) if url is None else Path(object_name(url)), url=url, **options)
+    with local_copy(given) as settings:
+        made = divide(checked_input(settings), settings, by=by, rows=rows, key=key)
+    return attrs.evolve(made, file=given.file)
 
 
 def divide(found: InputFile, settings: FileSettings, *, by: str, rows: int, key: str | None) -> Plan:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
@@ -35,12 +36,13 @@ from welkin_async.files.run.lookup_estimate import check_lookups
 from welkin_async.session import Welkin
 from welkin_async.shared import ChunkLedger, coordination, new_key
 from welkin_async.shared.coordination import sqlite_url
-from welkin_async.shared.errors import StoreUnreachableError
+from welkin_async.shared.errors import SharedStoreError, StoreUnreachableError
 from welkin_async.shared.ledger import LEASE
 from welkin_async.shared.sealing import VARIABLE
 
 ROWS = 5000  # of a chunk
 _POLL = 0.25  # seconds between two looks for a chunk, while others have all there are
+_RELEASE = 2.0  # seconds for which a store that does not answer holds up whoever ends a lease
 _END = 10.0  # seconds for which a worker without orders may take to end
 
 
@@ -198,21 +200,23 @@ class ProcessPool:
         """Keep one process busy, and replace it where it dies."""
         worker = _Process(given)
         self.pids.add(worker.pid)
+        begun: tuple[str, str] | None = None  # chunk and holder of what it works on
         try:
             while not self._queue.over and not self._stop.is_set():
                 if (handout := self._queue.take()) is None:
                     await asyncio.sleep(_POLL)
                     continue
-                holder = secrets.token_hex(8)
-                answer = await worker.carry_out(Order(handout.chunk, holder))
+                begun = handout.chunk.id, secrets.token_hex(8)
+                answer = await worker.carry_out(Order(handout.chunk, begun[1]))
                 if answer is None:
                     self.pids.discard(worker.pid)
-                    with contextlib.suppress(StoreUnreachableError):  # the lease runs out by itself
-                        await ledger.release(given.file.run, handout.chunk.id, holder)
+                    worker.kill()
+                    await _released(ledger, given.file.run, *begun)
                     worker = _Process(given)
                     self.pids.add(worker.pid)
                     self.restarts += 1
                     answer = Answer(None, "a worker process died")
+                begun = None
                 done = self._queue.settle(handout, answer)
                 self._page.take(answer, done=done)
                 if done and self._on_progress is not None:
@@ -221,6 +225,8 @@ class ProcessPool:
         finally:
             self.pids.discard(worker.pid)
             worker.kill()
+            if begun is not None:  # stopped at once: the next call waits for no lease
+                await _released(ledger, given.file.run, *begun)
 
 
 class _Process:
@@ -233,6 +239,7 @@ class _Process:
         self._process.start()
         far.close()
         self.pid = self._process.pid or 0
+        self._threads = anyio.CapacityLimiter(1)  # those of all the program are 40: with more processes some would idle
 
     async def carry_out(self, order: Order) -> Answer | None:
         """Have an order carried out; None where the process died over it."""
@@ -246,7 +253,7 @@ class _Process:
             return answer
 
         try:
-            return await anyio.to_thread.run_sync(wait, self._connection, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(wait, self._connection, abandon_on_cancel=True, limiter=self._threads)
         except BaseException:
             self.kill()
             raise
@@ -261,13 +268,20 @@ class _Process:
                 return
             self._process.join(_END)
 
-        await anyio.to_thread.run_sync(wait)
+        await anyio.to_thread.run_sync(wait, limiter=self._threads)
 
     def kill(self) -> None:
         """End the process at once, where it runs; what it was doing is in the ledger."""
         self._process.kill()
         self._process.join()
         self._connection.close()
+
+
+async def _released(ledger: ChunkLedger, run: str, chunk: str, holder: str) -> None:
+    """End the lease of a process that is dead for certain; where the store does not answer it runs out by itself."""
+    with contextlib.suppress(SharedStoreError, TimeoutError):
+        async with asyncio.timeout(_RELEASE):
+            await ledger.release(run, chunk, holder)
 
 
 def check_job(job: RecordImport) -> None:
@@ -321,7 +335,7 @@ def beside(file: Path, cdt: str) -> Path:
         file: The file.
         cdt: The CDT's name.
     """
-    return file.absolute().with_name(f"{file.name}.{cdt}.ledger")
+    return file.absolute().with_name(f"{file.name}.{quote(cdt, safe=' ')}.ledger")
 
 
 def seal_key() -> str:
