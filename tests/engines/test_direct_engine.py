@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
 import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -603,6 +605,40 @@ async def test_a_connection_with_bytes_still_to_send_is_not_used_again() -> None
     assert not connection.release()
     transport.written.clear()
     assert connection.release()
+
+
+async def test_an_answer_is_read_whose_connection_is_gone_by_then_and_keeps_nothing_of_it() -> None:
+    """As where a large body is answered before its end and the connection closed at once."""
+    connection, _ = connected()
+    gc.disable()
+    try:
+        parser = ResponseParser(1000)
+        answered = connection.send(b"head", parser, 1.0)
+        connection.data_received(ANSWER)
+        connection.connection_lost(None)
+        assert await answered is None
+        assert parser.body() == BODY
+        gone = weakref.ref(parser)
+        del parser
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def test_the_answers_of_a_connection_do_not_mix() -> None:
+    connection, transport = connected()
+    for number in range(3):
+        transport.written.clear()
+        parser = ResponseParser(1000)
+        body = b'{"n":%d}' % number
+        answered = connection.send(b"head", parser, 1.0)
+        connection.data_received(OK + b"Content-Length: %d\r\nX-N: %d\r\n\r\n" % (len(body), number))
+        connection.data_received(body + b"\r\n" * (number == 1))
+        assert await answered is None
+        assert (parser.status, parser.body(), parser.reusable) == (200, body, True)
+        assert b"X-N: %d" % number in parser.head
+        transport.written.clear()
+        assert connection.release()
 
 
 @on_both_loops
