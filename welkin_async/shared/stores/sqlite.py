@@ -7,6 +7,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ from welkin_async.shared.errors import SharedStoreError, StoreUnreachableError
 T = TypeVar("T")
 
 _BUSY = 5.0  # seconds for which another process' write is waited for
+_PAUSE = 0.01
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 _LOAD = f"SELECT value, stamp, {_NOW} FROM (SELECT 1) LEFT JOIN documents ON key = ?"  # noqa: S608 - no value is put in
 _INSERT = "INSERT INTO documents (key, stamp, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -89,7 +91,7 @@ class SqliteStore:
             check_private(os.lstat(self._path))
         connection = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _to_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             connection.close()
@@ -128,6 +130,20 @@ class SqliteStore:
             raise SharedStoreError("the shared file is no database") from None
         except OSError as error:
             raise SharedStoreError(f"the shared file cannot be opened: {error.strerror}") from None
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Have a file written ahead; where others are about it SQLite does not wait by itself, as it does for a write."""
+    deadline = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 async def _in_a_thread(work: Callable[[], T]) -> T:
