@@ -216,13 +216,15 @@ class ChunkFiles:
         if self._lock is not None:
             self._lock.release()
 
-    async def finish(self, welkin: Welkin, report: ChunkReport | None = None, *, planned: int = 0) -> ChunkReport:
+    async def finish(
+        self, welkin: Welkin, report: ChunkReport | None = None, *, planned: int | None = None
+    ) -> ChunkReport:
         """Look once more at every patient, and make the files.
 
         Args:
             welkin: An open session.
             report: The counts of all chunks, which are all done, or cannot be; None for those that the ledger has.
-            planned: How many chunks there are, where the ledger's count.
+            planned: How many chunks there are, where the ledger's count; see `bulk.finish_import`.
 
         Returns:
             The counts, with what was seen.
@@ -234,14 +236,14 @@ class ChunkFiles:
         job = self._job
         assert job.key_field is not None
         try:
-            seen = await finish_import(welkin, job.cdt, self._run, self._ledger, key_field=job.key_field)
+            seen = await finish_import(
+                welkin, job.cdt, self._run, self._ledger, key_field=job.key_field, planned=planned
+            )
             await self._record_doubles(welkin, seen.doubles)
         except WelkinError:
             await self.join(ChunkReport() if report is None else report)
             raise
-        if report is None:
-            seen = attrs.evolve(seen, chunks=planned)
-        else:
+        if report is not None:
             seen = attrs.evolve(report, doubled=seen.doubled, missing=seen.missing, doubles=seen.doubles, scanned=True)
         return await self.join(seen, whole=seen.finished == seen.chunks)
 

@@ -19,7 +19,7 @@ from welkin_async.shared.errors import SharedStoreError, StoreUnreachableError
 T = TypeVar("T")
 
 _BUSY = 5.0  # seconds for which another process' write is waited for
-_PAUSE = 0.01
+_PAUSE = 0.01  # seconds between two tries where SQLite itself does not wait
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 _LOAD = f"SELECT value, stamp, {_NOW} FROM (SELECT 1) LEFT JOIN documents ON key = ?"  # noqa: S608 - no value is put in
 _INSERT = "INSERT INTO documents (key, stamp, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
