@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
@@ -49,3 +50,10 @@ def forget(journal: Path, position: int) -> None:
         if position:
             opened.execute("INSERT INTO created VALUES (0, ?)", (position,))
         opened.commit()
+
+
+async def outage_after(server: Sandbox, creates: int, seconds: float) -> None:
+    """Begin an outage in the middle of an import, however fast it is."""
+    while server.stats.performed["cdts.create"] < creates:
+        await asyncio.sleep(0.001)
+    server.outage(seconds)

@@ -9,7 +9,7 @@ import pytest
 from welkin_async import Welkin, bulk
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-from .helpers import connect, rows_for
+from .helpers import connect, outage_after, rows_for
 
 pytestmark = pytest.mark.slow
 
@@ -55,8 +55,9 @@ async def test_every_row_is_there_once_under_faults_of_every_kind(server: Sandbo
 async def test_an_outage_pauses_the_import(server: Sandbox) -> None:
     rows = rows_for(server, 1500)
     async with connect(server, timeout=2.0) as welkin:
-        asyncio.get_running_loop().call_later(0.3, lambda: server.outage(1.5))
+        after = asyncio.create_task(outage_after(server, 300, 1.5))
         outcomes, stream = await import_all(welkin, rows)
+        await after
     assert {outcome.status for outcome in outcomes} == {bulk.Status.CREATED}
     assert len(server.store.cdt_records("medication")) == len(rows)
     assert stream.report.paused > 0.3
@@ -65,8 +66,9 @@ async def test_an_outage_pauses_the_import(server: Sandbox) -> None:
 async def test_an_outage_without_keys_costs_no_more_rows_than_were_out(server: Sandbox) -> None:
     rows = rows_for(server, 1500)
     async with connect(server, timeout=2.0) as welkin:
-        asyncio.get_running_loop().call_later(0.3, lambda: server.outage(1.0))
+        after = asyncio.create_task(outage_after(server, 300, 1.0))
         report = await bulk.create_cdt_records(welkin, "medication", rows, concurrency=32)
+        await after
     assert report.rows == len(rows)
     assert report.created + report.unknown == len(rows)
     assert report.unknown <= 3 * 32

@@ -14,7 +14,7 @@ from welkin_async.bulk.keys.cdt_keys import CdtKeys
 from welkin_async.errors import PagingError
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
-from .helpers import CDT, FAST, connect, forget, keys_held, keys_of, rows_for
+from .helpers import CDT, FAST, connect, forget, keys_held, keys_of, outage_after, rows_for
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +33,9 @@ def lose(server: Sandbox, after: int = 10, times: int = 3) -> None:
 async def test_an_outage_that_is_longer_than_all_patience_leaves_no_row_unknown(server: Sandbox) -> None:
     rows = rows_for(server, 2000)
     async with connect(server, timeout=1.0) as welkin:
-        asyncio.get_running_loop().call_later(0.3, lambda: server.outage(3.0))
+        after = asyncio.create_task(outage_after(server, 300, 3.0))
         report = await bulk.create_cdt_records(welkin, CDT, rows, **FAST)
+        await after
     assert (report.created, report.unknown) == (2000, 0)
     assert report.paused > 1.0
     assert report.lookups > 0
