@@ -4,15 +4,14 @@ import asyncio
 from urllib.parse import parse_qsl, quote
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from welkin_async.sandbox import Sandbox
 from welkin_async.sandbox.http.errors import ApiError
 from welkin_async.sandbox.http.messages import Answer, Call
-from welkin_async.sandbox.http.routing import Operation, Routes
+from welkin_async.sandbox.http.routing import Found, Routes
 
 from .api import NOBODY, Api, connected_to
 
@@ -100,30 +99,60 @@ async def test_client_that_leaves_while_sending_is_survived_quietly(
     assert capfd.readouterr() == ("", "")
 
 
-def routed(routes: Routes, path: str) -> web.UrlMappingMatchInfo:
-    """Where a GET of a path goes."""
+def answer(call: Call, *parameters: str) -> Answer:
+    """Handle a request of an operation that is looked up alone."""
+    return Answer(200, b"", {})
 
-    async def serve(operation: Operation, request: web.Request) -> web.Response:
-        return web.Response()
 
-    application = web.Application()
-    routes.install(application.router, serve)
-    return asyncio.run(application.router.resolve(make_mocked_request("GET", path)))
+def found(routes: Routes, path: str, method: str = "GET") -> tuple[str, list[str]] | frozenset[str]:
+    """Tell which operation a request is for, and with which parameters; or which methods there are."""
+    target = routes.find(method, URL(path, encoded=True).path_safe)
+    return (target.operation.id, target.parameters) if isinstance(target, Found) else target
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
 def test_every_text_survives_as_a_parameter(text: str) -> None:
     routes = Routes()
-    routes.add("x", "GET", "/{tenant}/{instance}/x/{key}", lambda call, key: Answer(200, b"", {}))
-    assert dict(routed(routes, f"/gh/sb/x/{quote(text, safe='')}"))["key"] == text
+    routes.add("x", "GET", "/{tenant}/{instance}/x/{key}", answer)
+    assert found(routes, f"/gh/sb/x/{quote(text, safe='')}") == ("x", ["gh", "sb", text])
 
 
 def test_a_route_is_registered_once() -> None:
     routes = Routes()
-    routes.add("x", "GET", "/{tenant}/x", lambda call: Answer(200, b"", {}))
-    with pytest.raises(ValueError, match="twice"):
-        routes.add("y", "GET", "/{tenant}/x", lambda call: Answer(200, b"", {}))
-    assert isinstance(routed(routes, "/gh").http_exception, web.HTTPNotFound)
+    routes.add("x", "GET", "/{tenant}/x", answer)
+    for path in ("/{tenant}/x", "/{organization}/x"):
+        with pytest.raises(ValueError, match="twice"):
+            routes.add("y", "GET", path, answer)
+    assert found(routes, "/gh") == frozenset()
+
+
+def test_of_two_operations_that_fit_the_one_added_first_is_found() -> None:
+    routes = Routes()
+    routes.add("get", "GET", "/x/{key}", answer)
+    routes.add("new", "GET", "/x/new", answer)
+    routes.add("make", "POST", "/x/new", answer)
+    routes.add("change", "PATCH", "/{kind}/{key}", answer)
+    assert found(routes, "/x/new") == ("get", ["new"])
+    assert found(routes, "/x/new", "POST") == ("make", [])
+    assert found(routes, "/x/new", "PATCH") == ("change", ["x", "new"])
+    assert found(routes, "/x/new", "PUT") == frozenset({"GET", "POST", "PATCH"})
+    assert found(routes, "/x/") == found(routes, "/x") == found(routes, "//new", "PATCH") == frozenset()
+
+
+async def test_a_body_that_waits_for_an_invitation_is_invited(server: Sandbox, api: Api) -> None:
+    host, port = server.base_url.removeprefix("http://").split(":")
+    head = f"POST /gh/sb-demo/patients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token}\r\n"
+    body = b'{"firstName": "Ada", "lastName": "L"}'
+    for expected, status in (("100-continue", b" 100 "), ("200-ok", b" 417 ")):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{head}Expect: {expected}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        assert status in await reader.readline()
+        if expected == "100-continue":
+            await reader.readline()
+            writer.write(body)
+            assert b" 201 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
 
 
 @given(st.text("a1=&+%2Cf\u00e9", max_size=20))

@@ -19,6 +19,8 @@ from welkin_async.sandbox.store import Store
 
 CONTROL_KEY = "X-Sandbox-Key"
 """The header that carries the key of the control routes, where they have one."""
+CONTROL_PATH = "/_sandbox/"
+"""What the paths of the control routes begin with."""
 
 _SETTINGS: dict[str, Callable[[Any], Any]] = {
     "latency": float, "visibility_delay": float, "list_lag": float, "delay_growth": float, "count_deleted": bool,
@@ -90,25 +92,23 @@ class Control:
             ("POST", "publish"): lambda call: server.store.sections.versioned_formations.publish(),
         }
 
-    def install(self, router: web.UrlDispatcher) -> None:
-        """Put the control routes into an application's router.
-
-        Args:
-            router: The application's.
-        """
-        router.add_route("*", "/_sandbox/{route:.*}", self._serve)
-
-    def allows(self, request: web.Request) -> bool:
+    def allows(self, request: web.BaseRequest) -> bool:
         """Return whether a request carries the key, where there is one."""
         given = request.headers.get(CONTROL_KEY, "")
         return self._key is None or hmac.compare_digest(given.encode(), self._key.encode())
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest, route: str) -> web.StreamResponse:
+        """Answer a request for a control route; 403 without the key.
+
+        Args:
+            request: As it came.
+            route: What follows in its path.
+        """
         if not self.allows(request):
             return web.Response(status=403)
         try:
             call = Call(request.path, request.rel_url.raw_query_string, await request.content.read())
-            answer = await self._answer(request.method, request.match_info["route"], call)
+            answer = await self._answer(request.method, route, call)
         except (ConnectionError, web.RequestPayloadError):
             return web.Response()
         except ApiError as error:

@@ -37,20 +37,17 @@ class Overview:
         allowed: Whether a request may see it.
     """
 
-    def __init__(self, title: str, store: Callable[[], Store], allowed: Callable[[web.Request], bool]) -> None:
+    def __init__(self, title: str, store: Callable[[], Store], allowed: Callable[[web.BaseRequest], bool]) -> None:
         self._title = title
         self._store = store
         self._allowed = allowed
 
-    def install(self, router: web.UrlDispatcher) -> None:
-        """Put the page into an application's router.
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request for the page; its query tells which CDT and patient are shown.
 
         Args:
-            router: The application's.
+            request: As it came.
         """
-        router.add_get("/", self._serve)
-
-    async def _serve(self, request: web.Request) -> web.Response:
         if not self._allowed(request):
             return web.Response(status=403)
         cdt, patient = request.query.get("cdt"), request.query.get("patient")

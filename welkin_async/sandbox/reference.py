@@ -56,16 +56,12 @@ class Reference:
     def __init__(self, site: Site) -> None:
         self._site = site
 
-    def install(self, router: web.UrlDispatcher) -> None:
-        """Put document and page into an application's router.
+    async def serve_document(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request for the document.
 
         Args:
-            router: The application's.
+            request: As it came.
         """
-        router.add_get("/openapi.json", self._serve_document)
-        router.add_get("/openapi", self._serve_page)
-
-    async def _serve_document(self, request: web.Request) -> web.Response:
         found = document()
         found["servers"] = [{"url": "/", "description": "This sandbox."}]
         parameters = found["components"]["parameters"]
@@ -77,6 +73,11 @@ class Reference:
             parameters[name]["example"] = value
         return web.json_response(found, headers={"Cache-Control": "no-store"})
 
-    async def _serve_page(self, request: web.Request) -> web.Response:
+    async def serve_page(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request for the page.
+
+        Args:
+            request: As it came.
+        """
         headers = {"Content-Security-Policy": _policy(), "Cache-Control": "no-store"}
         return web.Response(text=_text("reference.html"), content_type="text/html", charset="utf-8", headers=headers)

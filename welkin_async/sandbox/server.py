@@ -12,12 +12,13 @@ from typing import Any, Generic, TypeVar, Unpack
 from aiohttp import web
 
 from welkin_async.sandbox.api.formations import CdtOptions
-from welkin_async.sandbox.control import Control
+from welkin_async.sandbox.control import CONTROL_PATH, Control
 from welkin_async.sandbox.faults import Faults
 from welkin_async.sandbox.http.dispatch import Dispatcher
 from welkin_async.sandbox.http.listener import Listener, is_loopback
 from welkin_async.sandbox.http.messages import Record
-from welkin_async.sandbox.http.routing import Operation, Routes
+from welkin_async.sandbox.http.responses import invite_body
+from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.http.throttle import RetryAfter, Throttle
 from welkin_async.sandbox.http.tokens import TOKEN_OPERATION, Tokens
 from welkin_async.sandbox.overview import Overview
@@ -30,7 +31,7 @@ from welkin_async.sandbox.store import Store
 _log = logging.getLogger("welkin_async.sandbox")
 
 T = TypeVar("T")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _Part(Generic[T]):
@@ -161,11 +162,19 @@ class Sandbox:
         self._throttle = partial(Throttle, self.clock, rate, burst, retry_after)
         self._dispatch = partial(Dispatcher, latency=latency, skew=skew, skew_every=skew_every)
         self._begin()
-        self._listener = Listener(self._application, host, port)
+        self._listener = Listener(self._serve, host, port)
         self.control_key = control_key
         self._open_to_others = not is_loopback(host)
         if self._open_to_others and control_key is None:
             self.control_key = secrets.token_urlsafe()
+        self._control = Control(self, self.control_key)
+        overview = Overview(f"Sandbox {tenant}/{instance}", lambda: self.store, self._control.allows)
+        reference = Reference(self._site)
+        self._pages: dict[str, Handler] = {
+            "/": overview.serve,
+            "/openapi": reference.serve_page,
+            "/openapi.json": reference.serve_document,
+        }
 
     def _begin(self) -> None:
         """Make the state that a server begins with."""
@@ -177,7 +186,9 @@ class Sandbox:
         self.store.register(self._routes)
         self._tokens.register(self._routes)
         self.faults = Faults(self._site.seed, TOKEN_OPERATION, self._routes.operations)
-        self._dispatcher = self._dispatch(self._site, self._tokens, self.throttle, self.faults, self.stats)
+        self._dispatcher = self._dispatch(
+            self._site, self._routes, self._tokens, self.throttle, self.faults, self.stats
+        )
 
     def __repr__(self) -> str:
         state = "serving" if self._listener.listening else "closed"
@@ -227,24 +238,14 @@ class Sandbox:
         """
         return variables_of(self)
 
-    def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._serve_unknown])
-        control = Control(self, self.control_key)
-        control.install(application.router)
-        title = f"Sandbox {self._site.tenant}/{self._site.instance}"
-        Overview(title, lambda: self.store, control.allows).install(application.router)
-        Reference(self._site).install(application.router)
-        self._routes.install(application.router, self._serve)
-        return application
-
-    # By way of the server, as each reset makes another dispatcher and other handlers.
-    @web.middleware
-    def _serve_unknown(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        missed = request.match_info.http_exception
-        return handler(request) if missed is None else self._dispatcher.serve_unknown(request, missed)
-
-    async def _serve(self, operation: Operation, request: web.Request) -> web.StreamResponse:
-        return await self._dispatcher.serve(request, self._routes.operations[operation.id])
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if "Expect" in request.headers:
+            invite_body(request)
+        path = request.rel_url.path_safe
+        if path.startswith(CONTROL_PATH):
+            return await self._control.serve(request, path.removeprefix(CONTROL_PATH))
+        page = self._pages.get(path) if request.method in ("GET", "HEAD") else None
+        return await (page or self._dispatcher.serve)(request)
 
     @property
     def operations(self) -> frozenset[str]:

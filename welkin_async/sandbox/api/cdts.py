@@ -18,6 +18,7 @@ from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.dates import timestamp
 from welkin_async.sandbox.records.pages import sorted_by, spring_page_text
 from welkin_async.sandbox.records.records import envelope, touch
+from welkin_async.sandbox.records.texts import RecordTexts
 from welkin_async.sandbox.records.values import uuid
 from welkin_async.sandbox.records.visibility import Visibility
 from welkin_async.sandbox.site import Site
@@ -40,6 +41,7 @@ class Cdts:
     formations: CdtFormations
     visibility: Visibility
     tables: dict[str, dict[str, dict[str, Record]]] = attrs.field(factory=dict, repr=False)
+    _texts: RecordTexts = attrs.field(factory=RecordTexts, init=False, repr=False)
     _deleted: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False, repr=False)
 
     def register(self, routes: Routes) -> None:
@@ -88,7 +90,9 @@ class Cdts:
         table[record_id] = record
         if self.site.clock.skew:
             self.visibility.skews[record_id] = self.site.clock.skew
-        return ok(_echoed(formation, record, sent) if formation.echo_only else record, 201)
+        if formation.echo_only:
+            return ok(_echoed(formation, record, sent), 201)
+        return ok_text(self._texts.keep(record), 201)
 
     def _claim_unique(self, formation: Formation, record: Record) -> None:
         for name in formation.unique:
@@ -177,14 +181,15 @@ class Cdts:
         ordered = sorted_by(records, query, formation.blank, "jsonBody", ascending=ascending)
         total = len(ordered) + self._deleted[cdt_name, patient_id]
         fields = query.get("fields")
-        shown = partial(_projected, names=set(fields.split(","))) if fields else None
-        page = spring_page_text(self.visibility.shown(ordered), query, total, shown)
+        encoded = partial(_projected, names=set(fields.split(","))) if fields else self._texts.of
+        page = spring_page_text(self.visibility.shown(ordered), query, total, encoded)
         return ok_text(f'{{"name":{encode_text(cdt_name)},"data":{page}}}')
 
 
-def _projected(record: Record, names: Collection[str]) -> Record:
+def _projected(record: Record, names: Collection[str]) -> str:
     # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
-    return {**record, "jsonBody": {key: value for key, value in record["jsonBody"].items() if key in names}}
+    body = {key: value for key, value in record["jsonBody"].items() if key in names}
+    return encode_text({**record, "jsonBody": body})
 
 
 def write_fields(formation: Formation, body: Record, sent: Mapping[str, Any]) -> None:

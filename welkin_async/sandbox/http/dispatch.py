@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
 
 import attrs
 from aiohttp import web
@@ -18,7 +17,7 @@ from welkin_async.sandbox.http.errors import ApiError, unauthorized
 from welkin_async.sandbox.http.messages import Answer, Call, Stray, error_answer, ok
 from welkin_async.sandbox.http.multipart import is_multipart, read_parts
 from welkin_async.sandbox.http.responses import deliver, deliver_with_stray, reset, stream, truncate
-from welkin_async.sandbox.http.routing import Operation
+from welkin_async.sandbox.http.routing import Found, Routes
 from welkin_async.sandbox.http.throttle import Throttle
 from welkin_async.sandbox.http.tokens import TOKEN_OPERATION, Tokens
 from welkin_async.sandbox.site import Site
@@ -43,20 +42,8 @@ def _page(text: str) -> bytes:
     return f"<html><head><title>Gateway</title></head><body><h1>{text}</h1></body></html>".encode()
 
 
-class _Target(NamedTuple):
-    operation: Operation
-    arguments: list[str]
-
-
 def _no_resource() -> ApiError:
     return ApiError.of_status(404, "No such resource")
-
-
-def _not_routed(method: str, missed: web.HTTPException) -> ApiError:
-    if not isinstance(missed, web.HTTPMethodNotAllowed):
-        return _no_resource()
-    allowed = {"Allow": ", ".join(sorted(missed.allowed_methods))}
-    return ApiError.of_status(405, f"{method} is not supported here", allowed)
 
 
 @attrs.define
@@ -65,6 +52,7 @@ class Dispatcher:
 
     Attributes:
         site: Clock, and the names of tenant and instance: any other is a path that does not exist.
+        routes: The operations, by their paths.
         tokens: Checks every use of a token.
         throttle: The rate limit; all routes but the token call count.
         faults: The script of faults.
@@ -77,6 +65,7 @@ class Dispatcher:
     """
 
     site: Site
+    routes: Routes
     tokens: Tokens
     throttle: Throttle
     faults: Faults
@@ -91,32 +80,17 @@ class Dispatcher:
     _late: dict[asyncio.TimerHandle, Callable[[], Answer]] = attrs.field(factory=dict, repr=False)
     _landed: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
 
-    # Neither is a coroutine of its own: each more that a request goes through is felt in every answer.
-    def serve_unknown(self, request: web.Request, missed: web.HTTPException) -> Awaitable[web.StreamResponse]:
-        """Answer a request for which there is no operation.
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request for an operation, or for none, or break its connection.
 
         Args:
             request: As it came.
-            missed: What the router says of it.
         """
-        return self._serve(request, _not_routed(request.method, missed))
-
-    def serve(self, request: web.Request, operation: Operation) -> Awaitable[web.StreamResponse]:
-        """Answer a request for an operation, or break its connection.
-
-        Args:
-            request: As the router found it.
-            operation: What it asks for.
-        """
-        parameters, site = dict(request.match_info), self.site
-        place = parameters.pop("tenant"), parameters.pop("instance", site.instance)
-        known = place == (site.tenant, site.instance)
-        return self._serve(request, _Target(operation, list(parameters.values())) if known else _no_resource())
-
-    async def _serve(self, request: web.Request, target: _Target | ApiError) -> web.StreamResponse:
-        path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
+        url = request.rel_url
+        path, query = url.raw_path, url.raw_query_string
         entry = self.stats.arrive(request.method, path, query, self.site.clock.monotonic())
-        if isinstance(target, _Target):
+        target = self._target(request.method, url.path_safe)
+        if isinstance(target, Found):
             entry.operation = target.operation.id
         status = 0
         try:
@@ -134,13 +108,25 @@ class Dispatcher:
         finally:
             self.stats.leave(entry, status)
 
-    async def _answer(self, request: web.Request, call: Call, target: _Target | ApiError) -> Answer:
+    def _target(self, method: str, path: str) -> Found | ApiError:
+        """What is asked for: an operation with its parameters but tenant and instance, or the error to answer."""
+        found = self.routes.find(method, path)
+        if not isinstance(found, Found):
+            allowed = {"Allow": ", ".join(sorted(found))}
+            return ApiError.of_status(405, f"{method} is not supported here", allowed) if found else _no_resource()
+        site, scoped = self.site, found.operation.path.startswith("/{tenant}/{instance}/")
+        tenant, *rest = found.parameters
+        if tenant != site.tenant or (scoped and rest.pop(0) != site.instance):
+            return _no_resource()
+        return Found(found.operation, rest)
+
+    async def _answer(self, request: web.BaseRequest, call: Call, target: Found | ApiError) -> Answer:
         # All of the body first: a client that was still sending would see another error than one that waits.
-        if isinstance(target, _Target) and target.operation.multipart and is_multipart(call.content_type):
+        if isinstance(target, Found) and target.operation.multipart and is_multipart(call.content_type):
             call.parts = await read_parts(request)
         elif request.body_exists:
             call.body = await request.content.read()
-        operation = target.operation.id if isinstance(target, _Target) else None
+        operation = target.operation.id if isinstance(target, Found) else None
         if operation == TOKEN_OPERATION:
             self.stats.token_requests += 1
         try:
@@ -165,12 +151,12 @@ class Dispatcher:
                 raise ConnectionDropped
             raise ApiError.of_status(self.outage_status)
 
-    def _perform(self, target: _Target, call: Call) -> Answer:
+    def _perform(self, target: Found, call: Call) -> Answer:
         clock = self.site.clock
         self._worked += 1
         clock.skew = self.skew if self._worked % self.skew_every == 0 else 0.0
         try:
-            answer = target.operation.handler(call, *target.arguments)
+            answer = target.operation.handler(call, *target.parameters)
         except ApiError as error:
             answer = error_answer(error, clock.stamp())
         else:

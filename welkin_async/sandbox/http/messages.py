@@ -81,9 +81,9 @@ def ok(value: object, status: int = 200) -> Answer:
     return Answer(status, encode(value), _JSON)
 
 
-def ok_text(text: str) -> Answer:
+def ok_text(text: str, status: int = 200) -> Answer:
     """An answer with JSON that is text already; see `ok`."""
-    return Answer(200, text.encode("utf-8", "replace"), _JSON)
+    return Answer(status, text.encode("utf-8", "replace"), _JSON)
 
 
 def no_content(status: int = 200) -> Answer:

@@ -8,11 +8,28 @@ import struct
 from email.utils import formatdate
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from welkin_async.sandbox.http.messages import Answer, Stray
 
 _ABORT = struct.pack("ii", 1, 0)
+
+
+def invite_body(request: web.BaseRequest) -> None:
+    """Answer an Expect header: the body may come. HTTP/1.0 knows none.
+
+    Args:
+        request: Has the header.
+
+    Raises:
+        web.HTTPExpectationFailed: something else is expected.
+    """
+    if request.version < HttpVersion11:
+        return
+    if request.headers["Expect"].lower() != "100-continue":
+        raise web.HTTPExpectationFailed
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def deliver(answer: Answer) -> web.StreamResponse:

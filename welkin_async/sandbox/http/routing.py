@@ -1,23 +1,19 @@
-"""Routing: the table of operations, which aiohttp's router serves.
+"""Routing: the table of operations, and the way from a path to one of them.
 
 Adding an operation is one `Routes.add` line in its section's file.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from aiohttp import web
+import attrs
 
 from welkin_async.sandbox.http.messages import Answer
 
 Handler = Callable[..., Answer]
 """Called with the `Call` and one string per `{parameter}` of the path; synchronous, so that its work is all or none."""
-
-_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class Operation(NamedTuple):
@@ -38,6 +34,43 @@ class Operation(NamedTuple):
     multipart: bool = False
 
 
+class Found(NamedTuple):
+    """An operation that was found for a request.
+
+    Attributes:
+        operation: What is asked for.
+        parameters: The decoded segments of the path that stand for its parameters, in order.
+    """
+
+    operation: Operation
+    parameters: list[str]
+
+
+class _Route(NamedTuple):
+    """An operation at the end of its path: `number` is its turn, `parameters` tells which segments are such."""
+
+    number: int
+    operation: Operation
+    parameters: tuple[int, ...]
+
+
+@attrs.define
+class _Place:
+    """Place in the tree of paths: the operations whose path ends here, and what may come after it."""
+
+    routes: list[_Route] = attrs.field(factory=list)
+    literal: dict[str, _Place] = attrs.field(factory=dict)
+    parameter: _Place | None = None
+
+    def reach(self, segment: str) -> _Place:
+        """The place after a segment of a template, made if need be; how a parameter is named makes no difference."""
+        if not segment.startswith("{"):
+            return self.literal.setdefault(segment, _Place())
+        if self.parameter is None:
+            self.parameter = _Place()
+        return self.parameter
+
+
 class Routes:
     """The table of operations.
 
@@ -47,7 +80,7 @@ class Routes:
 
     def __init__(self) -> None:
         self.operations: dict[str, Operation] = {}
-        self._taken: set[tuple[str, str]] = set()
+        self._root = _Place()
 
     def add(self, operation: str, method: str, path: str, handler: Handler, *, multipart: bool = False) -> None:
         """Add an operation; of two paths that fit a request, the one added first is found.
@@ -62,10 +95,15 @@ class Routes:
         Raises:
             ValueError: The id, or the method and path, are taken.
         """
-        if operation in self.operations or (method, path) in self._taken:
+        segments, place = path.split("/"), self._root
+        for segment in segments:
+            place = place.reach(segment)
+        if operation in self.operations or any(route.operation.method == method for route in place.routes):
             raise ValueError(f"{operation} or {method} {path} is registered twice")
-        self._taken.add((method, path))
-        self.operations[operation] = Operation(operation, method, path, handler, multipart)
+        added = Operation(operation, method, path, handler, multipart)
+        parameters = tuple(at for at, segment in enumerate(segments) if segment.startswith("{"))
+        place.routes.append(_Route(len(self.operations), added, parameters))
+        self.operations[operation] = added
 
     def collection(self, section: str, one: str, served: object, operations: str, update: str = "PATCH") -> None:
         """Add the usual operations of a collection, which follow from their names.
@@ -91,21 +129,36 @@ class Routes:
             path = one.rpartition("/")[0] if verb in ("list", "create") else one
             self.add(f"{section}.{operation}", methods.get(verb, update), path, handler)
 
-    def install(
-        self, router: web.UrlDispatcher, serve: Callable[[Operation, web.Request], Awaitable[web.StreamResponse]]
-    ) -> None:
-        """Put the table into an application's router.
-
-        The router splits paths before it decodes them, and decodes once: `%2F` is part of its segment.
+    def find(self, method: str, path: str) -> Found | frozenset[str]:
+        """Find the operation that a request asks for; of several that fit, the one added first.
 
         Args:
-            router: The application's.
-            serve: Answers a request for an operation; a coroutine function.
+            method: HTTP verb in capitals.
+            path: Decoded but for ``%2F`` and ``%25``, as yarl's `path_safe` is: either is part of its segment.
+
+        Returns:
+            The operation with its parameters, or else the methods that are served at the path; none are where there is
+            no such path.
         """
-        for operation in self.operations.values():
-            # The router's own pattern of a parameter takes no braces.
-            path = _PARAMETER.sub(r"{\1:[^/]+}", operation.path)
-            router.add_route(operation.method, path, partial(serve, operation))
+        segments = path.split("/")
+        places = [self._root]
+        for segment in segments:
+            reached = []
+            for place in places:
+                if segment in place.literal:
+                    reached.append(place.literal[segment])
+                if segment and place.parameter is not None:  # which is never empty
+                    reached.append(place.parameter)
+            places = reached
+        fitting = sorted(route for place in places for route in place.routes)
+        for _, operation, parameters in fitting:
+            if operation.method == method:
+                return Found(operation, [_segment(segments[at]) for at in parameters])
+        return frozenset(route.operation.method for route in fitting)
+
+
+def _segment(text: str) -> str:
+    return text.replace("%2F", "/").replace("%25", "%") if "%" in text else text
 
 
 class Section(Protocol):
