@@ -187,7 +187,10 @@ COMPARISONS: Mapping[str, Comparison] = {
                 at_most=True,
             ),
         ),
-        note="How late the task is shows how long the client holds the loop, and its processor, at a time.",
+        note=(
+            "How late the task is shows how long the client holds the loop, and its processor, at a time. A timer of "
+            "the kernel wakes it: those of event loops are of whole milliseconds."
+        ),
     ),
     "throttle": Comparison(
         title="A server that allows 200 requests a second, 20 seconds, the first two left out",

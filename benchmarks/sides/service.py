@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import os
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from benchmarks.sides.work import Job
@@ -16,6 +19,42 @@ _EVERY = 0.01  # seconds between two turns of the task
 _SETTLING = 1.0  # seconds that do not count
 
 
+@contextlib.contextmanager
+def _timer(first: float, every: float) -> Iterator[int]:
+    """Make a timer of the kernel (Linux), as a descriptor that can be read each time it is due.
+
+    An event loop's own timers are of whole milliseconds, which is more than any client holds the loop.
+
+    Args:
+        first: The moment it is due first, on the clock of `time.perf_counter`.
+        every: Seconds between two such moments.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK)
+    parts = [part for moment in (every, first) for part in divmod(round(moment * 1e9), 1_000_000_000)]
+    if descriptor < 0 or libc.timerfd_settime(descriptor, 1, (ctypes.c_long * 4)(*parts), None):
+        raise OSError(ctypes.get_errno(), "no timer")
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+async def _moments(began: float, end: float) -> AsyncIterator[float]:
+    """Give each moment at which the task was to have a turn, as soon as the loop lets it have one."""
+    loop = asyncio.get_running_loop()
+    due = began
+    with _timer(began + _EVERY, _EVERY) as descriptor:
+        while due < end:
+            turn: asyncio.Future[None] = loop.create_future()
+            loop.add_reader(descriptor, turn.set_result, None)
+            await turn
+            loop.remove_reader(descriptor)
+            for _ in range(int.from_bytes(os.read(descriptor, 8), "little")):
+                due += _EVERY
+                yield due
+
+
 async def share_loop(job: Job, call: Callable[[int], Awaitable[bool]]) -> dict[str, Any]:
     """Call at the job's rate while its seconds last, and measure how late the task's turns are.
 
@@ -24,7 +63,7 @@ async def share_loop(job: Job, call: Callable[[int], Awaitable[bool]]) -> dict[s
         call: Does the call with a number, and tells whether it was answered well.
     """
     loop = asyncio.get_running_loop()
-    clock = time.perf_counter  # uvloop's own counts whole milliseconds
+    clock = time.perf_counter
     began = clock()
     end = began + _SETTLING + job.seconds
     late: list[float] = []
@@ -32,10 +71,7 @@ async def share_loop(job: Job, call: Callable[[int], Awaitable[bool]]) -> dict[s
 
     async def turns() -> None:
         nonlocal cpu
-        due = began
-        while due < end:
-            due += _EVERY
-            await asyncio.sleep(due - clock())
+        async for due in _moments(began, end):
             if due >= began + _SETTLING:
                 cpu = cpu or time.process_time()
                 late.append(clock() - due)
