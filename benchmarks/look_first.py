@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import uvloop
+
 from welkin_async import Welkin, bulk
 from welkin_async.sandbox import SandboxProcess
 
@@ -68,13 +70,22 @@ async def requests_of(server: SandboxProcess) -> int:
 
 
 async def compare(
-    rows: int, patients: int, *, shuffled: bool, there: bool, rounds: int, concurrency: int, latency: float
+    rows: int,
+    patients: int,
+    *,
+    engine: str,
+    shuffled: bool,
+    there: bool,
+    rounds: int,
+    concurrency: int,
+    latency: float,
 ) -> None:
     """Import with and without a look, and print what it took.
 
     Args:
         rows: How many rows.
         patients: Of how many patients.
+        engine: The HTTP engine: ``direct`` on uvloop, as the command line has them, or ``aiohttp`` on the stock loop.
         shuffled: Whether the rows of a patient are mixed with others.
         there: Whether all of them are on the server already.
         rounds: How often.
@@ -92,6 +103,7 @@ async def compare(
                     "api_client": server.api_client,
                     "secret_key": server.secret_key,
                     "base_url": server.base_url,
+                    "engine": engine,
                 }
                 options = {"welkin": welkin, "rows": rows, "shuffled": shuffled, "concurrency": concurrency}
                 if there:
@@ -103,7 +115,7 @@ async def compare(
             if existing not in least or told["seconds"] < least[existing]["seconds"]:
                 least[existing] = told
     trust, check = least["trust"], least["check"]
-    print(f"{rows} rows of {patients} patients{', shuffled' * shuffled}{', all there' * there}")
+    print(f"{rows} rows of {patients} patients, {engine}{', shuffled' * shuffled}{', all there' * there}")
     for name, told in least.items():
         print(f"  {name}: {told}")
     for name in ("requests", "seconds", "cpu"):
@@ -127,19 +139,23 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--patients", type=int, nargs="+", default=[200, 20_000])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engine", choices=("direct", "aiohttp"), default="direct", help="(%(default)s)")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds the server takes for every answer")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--there", action="store_true", help="all rows are on the server already")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(asyncio.run(one_import(json.loads(given.one)))))
+        options = json.loads(given.one)
+        run = uvloop.run if options["welkin"]["engine"] == "direct" else asyncio.run
+        print(json.dumps(run(one_import(options))))
         return
     for patients in given.patients:
         asyncio.run(
             compare(
                 given.rows,
                 patients,
+                engine=given.engine,
                 shuffled=given.shuffled,
                 there=given.there,
                 rounds=given.rounds,

@@ -6,6 +6,7 @@ Adding an operation is one `Routes.add` line in its section's file.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import attrs
@@ -81,6 +82,9 @@ class Routes:
     def __init__(self) -> None:
         self.operations: dict[str, Operation] = {}
         self._root = _Place()
+        self._words: dict[str, str] = {}
+        # Paths differ in their parameters alone, mostly.
+        self._fitting = lru_cache(maxsize=1024)(self._fit)
 
     def add(self, operation: str, method: str, path: str, handler: Handler, *, multipart: bool = False) -> None:
         """Add an operation; of two paths that fit a request, the one added first is found.
@@ -98,12 +102,14 @@ class Routes:
         segments, place = path.split("/"), self._root
         for segment in segments:
             place = place.reach(segment)
+            self._words[segment] = segment
         if operation in self.operations or any(route.operation.method == method for route in place.routes):
             raise ValueError(f"{operation} or {method} {path} is registered twice")
         added = Operation(operation, method, path, handler, multipart)
         parameters = tuple(at for at, segment in enumerate(segments) if segment.startswith("{"))
         place.routes.append(_Route(len(self.operations), added, parameters))
         self.operations[operation] = added
+        self._fitting.cache_clear()
 
     def collection(self, section: str, one: str, served: object, operations: str, update: str = "PATCH") -> None:
         """Add the usual operations of a collection, which follow from their names.
@@ -141,20 +147,21 @@ class Routes:
             no such path.
         """
         segments = path.split("/")
-        places = [self._root]
-        for segment in segments:
-            reached = []
-            for place in places:
-                if segment in place.literal:
-                    reached.append(place.literal[segment])
-                if segment and place.parameter is not None:  # which is never empty
-                    reached.append(place.parameter)
-            places = reached
-        fitting = sorted(route for place in places for route in place.routes)
+        fitting = self._fitting(tuple(map(self._words.get, segments)))
         for _, operation, parameters in fitting:
             if operation.method == method:
                 return Found(operation, [_segment(segments[at]) for at in parameters])
         return frozenset(route.operation.method for route in fitting)
+
+    def _fit(self, words: tuple[str | None, ...]) -> list[_Route]:
+        """What fits a path, in turn, of which each segment that is no word of any template is None."""
+        places = [self._root]
+        for word in words:
+            reached = [place.literal[word] for place in places if word is not None and word in place.literal]
+            if word != "":  # a parameter is never empty
+                reached += [place.parameter for place in places if place.parameter is not None]
+            places = reached
+        return sorted(route for place in places for route in place.routes)
 
 
 def _segment(text: str) -> str:
