@@ -116,6 +116,14 @@ def test_a_record_found_by_another_key_is_compared_by_that(name: str, kind: str,
     assert identity.differences(request, {"id": "its own", field: "another"})
 
 
+def test_a_record_found_by_its_id_is_compared_by_that_whatever_else_the_query_says() -> None:
+    request = request_of(endpoints()["patients.get"], {"type": None, "expand": True})
+    id = request.asked["patient_id"]
+    identity = IDENTITIES["patients.get"]
+    assert identity.differences(request, {"id": id, "mrn": "other"}) == ()
+    assert identity.differences(request, {"id": "other", "mrn": id}) == (("id", "other"),)
+
+
 def test_a_user_whose_name_is_changed_may_have_the_new_one() -> None:
     endpoint = endpoints()["users.update"]
     request = request_of(endpoint, sent={"username": "new"})

@@ -171,7 +171,8 @@ class Identity:
             same = self._in_answer(data) == self._in_request(request.asked)
         except (KeyError, TypeError, IndexError):
             same = False
-        named = self._naming if same and not (self.by_type and request.query) else self._compare(request, data, found)
+        by_other_key = self.by_type and request.query and request.query.get("type")
+        named = self._naming if same and not by_other_key else self._compare(request, data, found)
         if self._lists:
             named = self._list(request, data, found) or named
         sent = request.sent

@@ -54,6 +54,10 @@ class DirectConnection(asyncio.BaseProtocol):
     @property
     def open(self) -> bool:
         """Whether another request may still go over it."""
+        return self.is_open()
+
+    def is_open(self) -> bool:
+        """Return the same as ``open``: asked before each request, where a property is dear."""
         return not (self._retired or self._transport.is_closing())
 
     def send(self, data: bytes, parser: ResponseParser, timeout: float) -> asyncio.Future[Failure | None]:

@@ -96,10 +96,9 @@ class DirectEngine:
         finally:
             self._watchdog.leave(connection)
         connection.answers = number = connection.answers + 1
-        if parser.reusable and not fresh:
-            self._pool.put(connection)
-        else:
-            connection.close()
+        if fresh or not parser.reusable:
+            connection.retire()
+        self._pool.put(connection)
         return Reply(parser.status, LazyHeaders(parser.head), content, 0, Exchange(connection, number))
 
     async def transfer(

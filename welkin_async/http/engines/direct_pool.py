@@ -55,7 +55,7 @@ class ConnectionPool:
             idle[wanted] = None
         while idle:
             connection, _ = idle.popitem()
-            if connection.open and now - connection.idle_since < KEEP_ALIVE:
+            if connection.is_open() and now - connection.idle_since < KEEP_ALIVE:
                 return connection
             connection.close()
         return None

@@ -41,13 +41,10 @@ class ResponseParser:
 
     def __init__(self, max_answer: int) -> None:
         self.status = self.received = 0
-        self.head = b""
-        self.complete = self.reusable = False
+        self.head = self._read = b""  # the latter is what came until the former was there
+        self.complete = self.reusable = self._chunked = self._encoded = False
         self._limit = max_answer
-        self._read = b""  # what came until the head was there
-        self._interim = 0  # heads passed over
-        self._line_ends = 0  # CR and LF that came last, in a row
-        self._chunked = self._encoded = False
+        self._interim = self._line_ends = 0  # heads passed over; CR and LF that came last, in a row
         self._parts: list[bytes] = []
         self.on_body = self._parts.append  # called by httptools with each piece of the body
         self._parser = httptools.HttpResponseParser(self)
@@ -79,10 +76,11 @@ class ResponseParser:
             self._line_ends = line_ends if line_ends < len(data) else self._line_ends + line_ends
         if self.complete:
             del self._parser  # it refers back to here
+            self._parts = [b"".join(self._parts)]
             if self._chunked:  # less than none: part of another answer's head
                 behind = self._line_ends - len(_END)
             else:
-                behind = self.received - self._head_end - sum(map(len, self._parts))
+                behind = self.received - self._head_end - len(self._parts[0])
             # httptools takes any number of line ends.
             if behind < 0 or (behind and data[-behind:] not in (b"\r", b"\r\n")):
                 raise MalformedAnswerError("bytes behind the answer")
@@ -111,7 +109,7 @@ class ResponseParser:
             AnswerTooLargeError: it is larger than allowed.
             aiohttp.ClientPayloadError: it cannot be inflated.
         """
-        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        data = b"".join(self._parts)  # one part as it is
         if not self._encoded or not data:
             return data
         codings = self._values("Content-Encoding")
