@@ -57,12 +57,13 @@ figures on every machine.
 """
 
 
-def page(kept: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+def page(kept: Mapping[str, Any], pictures: Mapping[str, str], remark: str = "") -> str:
     """Write the page.
 
     Args:
         kept: The JSON file's content.
         pictures: File names by comparison.
+        remark: What is to be known of the machine, in a sentence or two.
     """
     machine, versions = kept["machine"], kept["versions"]
     parts = [
@@ -71,6 +72,7 @@ def page(kept: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".\n",
+        *([f"{remark}\n"] if remark else []),
         _conditions(kept["comparisons"]),
     ]
     for name, result in kept["comparisons"].items():
@@ -117,6 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("--results", type=Path, default=_RESULTS, help="the figures (%(default)s)")
     parser.add_argument("--docs", type=Path, default=_DOCS, help="where the page goes (%(default)s)")
+    parser.add_argument("--remark", default="", help="what is to be known of the machine")
     options = parser.parse_args(arguments)
     kept: dict[str, Any] = json.loads(options.results.read_text())
     pictures = {}
@@ -124,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name in kept["comparisons"]:
             pictures[name] = f"performance-{name}.svg"
             (options.docs / pictures[name]).write_text(draw(kept["comparisons"][name]))
-    text = page(kept, pictures)
+    text = page(kept, pictures, options.remark)
     if rate_control.RESULTS.exists():
         simulated = json.loads(rate_control.RESULTS.read_text())
         (options.docs / "performance-rate.svg").write_text(rate_control.picture(simulated))
