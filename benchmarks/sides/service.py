@@ -23,7 +23,7 @@ _SETTLING = 1.0  # seconds that do not count
 def _timer(first: float, every: float) -> Iterator[int]:
     """Make a timer of the kernel (Linux), as a descriptor that can be read each time it is due.
 
-    An event loop's own timers are of whole milliseconds, which is more than any client holds the loop.
+    An event loop's own timers are of whole milliseconds, too coarse to tell most clients apart.
 
     Args:
         first: The moment it is due first, on the clock of `time.perf_counter`.
