@@ -55,14 +55,18 @@ def template(
 @pytest.mark.parametrize("parent", ["p1", "with / and %", "{}", "{patient_id}"])
 async def test_it_asks_for_what_an_ordinary_list_asks_for(query: dict[str, Any], base_url: str, parent: str) -> None:
     server = Server(["a", "b"], ["c"])
-    first, _, following = await template(server, query, base_url).first_page(parent, 2)
-    assert following is not None
-    pages = [first, *[page async for page in following]]
+    first = await template(server, query, base_url).first_page(parent, 2)
+    assert first.following is not None
+    pages = [page async for page in first.following]
     as_pages = [
         page async for page in Cdts(scope(server, base_url).within(patient_id=parent)).list(**query, size=2).pages()
     ]
-    assert [[record.id for record in page.items] for page in pages] == [["a", "b"], ["c"]]
-    assert [attributes(page) for page in pages] == [attributes(page) for page in as_pages]
+    assert [[record.id for record in items] for items in (first.items, *(page.items for page in pages))] == [
+        ["a", "b"],
+        ["c"],
+    ]
+    assert (first.total, first.answer.data) == (as_pages[0].total_elements, as_pages[0].answer.data)
+    assert [attributes(page) for page in pages] == [attributes(page) for page in as_pages[1:]]
     mine, usual = server.asked[:2], server.asked[2:]
     for one, other in zip(mine, usual, strict=True):
         assert one.url.raw_path == other.url.raw_path
@@ -80,12 +84,12 @@ def attributes(page: Any) -> tuple[object, ...]:
 
 
 async def test_a_page_that_is_the_only_one_is_followed_by_none() -> None:
-    first, _, following = await template(Server([])).first_page("p1", 500)
-    assert (first.items, first.last, following) == ((), True, None)
+    first = await template(Server([])).first_page("p1", 500)
+    assert (first.items, first.following) == ((), None)
 
 
 async def test_a_page_that_repeats_the_first_is_no_page() -> None:
-    _, _, following = await template(Server(["a", "b"], ["a", "b"], ["c"])).first_page("p1", 2)
+    following = (await template(Server(["a", "b"], ["a", "b"], ["c"])).first_page("p1", 2)).following
     assert following is not None
     with pytest.raises(PagingError, match="page 1 repeats page 0"):
         await anext(following)

@@ -282,16 +282,27 @@ def next_page(style: PageStyle, record: type[R], walk: Walk, answer: Answer) -> 
         DecodeError: it is not a page of that style, or a record is not an object.
         PagingError: the server contradicts itself; see `Walk.feed`.
     """
-    number, stated = walk.number, style.read(answer.data)
-    if stated is None:
-        raise _no_page(answer)
+    number, stated = walk.number, read_page(style, answer)
+    more = feed_page(walk, stated, answer)
+    items = records_of(record, stated.items, answer) if stated.items else ()
+    return Page(items, number, stated.total_elements, stated.total_pages, not more, answer)
+
+
+def feed_page(walk: Walk, stated: Stated, answer: Answer) -> bool:
+    """Let a walk take in its next page, and tell whether there is another.
+
+    Args:
+        walk: The walk.
+        stated: What the answer states.
+        answer: The answer, whose operation is named where the server contradicts itself.
+
+    Raises:
+        PagingError: it does; see `Walk.feed`.
+    """
     try:
-        more = walk.feed(stated)
+        return walk.feed(stated)
     except PagingError as error:
         reason = str(error)
-    else:
-        items = records_of(record, stated.items, answer) if stated.items else ()
-        return Page(items, number, stated.total_elements, stated.total_pages, not more, answer)
     raise _of_operation(answer, reason)
 
 

@@ -113,7 +113,7 @@ class Control:
             return web.Response()
         except ApiError as error:
             answer = error_answer(error, self._server.clock.stamp())
-        return deliver(answer)
+        return deliver(request, answer)
 
     async def _answer(self, method: str, route: str, call: Call) -> Answer:
         handler = self._routes.get((method, route))

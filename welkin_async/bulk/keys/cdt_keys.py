@@ -15,7 +15,7 @@ from welkin_async.bulk.keys.protocol import LongListingError
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import InvalidInputError, NotFoundError, RequestError
 from welkin_async.models.cdts import SYSTEM_FIELDS, WRITABLE_SYSTEM_FIELDS, CdtRecord
-from welkin_async.resources._base.list_template import ListTemplate
+from welkin_async.resources._base.list_template import FirstPage, ListTemplate
 from welkin_async.resources._base.mixins import Scope
 from welkin_async.resources.cdts import LIST_CDTS, Cdts
 from welkin_async.validation.canonical import Forms, canonical_forms
@@ -23,6 +23,7 @@ from welkin_async.validation.comparison import FieldComparison
 from welkin_async.wire.codec import plain
 from welkin_async.wire.dates import from_timestamp
 from welkin_async.wire.exchange import Exchange
+from welkin_async.wire.request import Answer
 
 KeyField = Literal["external_id", "external_guid"]
 """The system fields a caller can write, so the ones that can carry a key."""
@@ -261,8 +262,12 @@ class CdtKeys:
         scope = self._scope
         for _ in range(_WALKS):
             try:
-                template = self._template(scope, since, keys)
-                records, total, is_own, exchange = await self._walk(template, patient, may_be_long=may_be_long)
+                size = next(self._sizes)
+                first = await self._template(scope, since, keys).first_page(patient, size)
+                records, total = {record.id: record for record in first.items}, first.total
+                is_own, exchange = _states(first.answer, size), first.exchange
+                if first.following is not None:
+                    total, is_own = await self._follow(first, records, patient, size, may_be_long=may_be_long)
             except InvalidInputError:
                 return []  # no path can name it, so that nothing was ever sent for it
             except NotFoundError as error:
@@ -307,30 +312,25 @@ class CdtKeys:
                 await self._confirm(exchange)
         return exchange.confirmed
 
-    async def _walk(
-        self, template: ListTemplate[CdtRecord], patient: str, *, may_be_long: bool
-    ) -> tuple[dict[str, CdtRecord], int | None, bool, Exchange | None]:
-        """List a patient's records once.
+    async def _follow(
+        self, first: FirstPage[CdtRecord], records: dict[str, CdtRecord], patient: str, size: int, *, may_be_long: bool
+    ) -> tuple[int | None, bool]:
+        """Walk the pages after the first, and add their records to those by id.
 
         Returns:
-            The records by id, the total that the last page states, whether it states the size asked for, and where the
-            first page came from.
+            The total that the last page states, and whether it states the size asked for.
         """
-        size = next(self._sizes)
-        page, exchange, following = await template.first_page(patient, size)
-        records = {record.id: record for record in page.items}
-        while True:
-            total, data = page.total_elements, page.answer.data
-            if may_be_long and total is not None and total > _LONG:
-                if await self._can_filter(patient, records.values()):
-                    raise LongListingError(-(-total // size))
-                may_be_long = False
-            if page.last or following is None:
-                stated = data.get("data") if isinstance(data, dict) else None
-                is_own = isinstance(stated, dict) and stated.get("size") == size
-                return records, total, is_own, exchange
-            page = await anext(following)
+        total = first.total
+        if may_be_long and total is not None and total > _LONG and await self._can_filter(patient, records.values()):
+            raise LongListingError(-(-total // size))
+        pages, answer = first.following, first.answer
+        while pages is not None:
+            page = await anext(pages)
             records.update((record.id, record) for record in page.items)
+            total, answer = page.total_elements, page.answer
+            if page.last:
+                pages = None
+        return total, _states(answer, size)
 
     async def _can_filter(self, patient: str, records: Iterable[CdtRecord]) -> bool:
         """Tell whether records can be found by their keys; found out with the first long listing that shows keys."""
@@ -380,6 +380,12 @@ class CdtKeys:
     async def remove(self, patient: str, id: str) -> None:
         """Delete a record that repeats another."""
         await self._records(self._scope, patient).delete(id)
+
+
+def _states(answer: Answer, size: int) -> bool:
+    """Tell whether a page states the size that was asked for."""
+    page = answer.data.get("data") if isinstance(answer.data, dict) else None
+    return isinstance(page, dict) and page.get("size") == size
 
 
 def _is_blank(key: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -160,15 +161,26 @@ class DuplicateScan:
         self, groups: AsyncGenerator[dict[str, UnknownKey], None], doubled: list[UnknownKey]
     ) -> None:
         turn = asyncio.Lock()
+        ready: deque[dict[str, UnknownKey]] = deque()
+
+        async def read() -> None:
+            """Read some groups ahead, where none are ready: taking turns for each one would cost a turn of the loop."""
+            while len(ready) < self._at_once:
+                group = await anext(groups, None)
+                if group is None:
+                    return
+                ready.append(group)
 
         async def work() -> None:
             """Look at one group after another while there are any."""
             while True:
-                async with turn:
-                    group = await anext(groups, None)
-                if group is None:
+                if not ready:
+                    async with turn:
+                        if not ready:
+                            await read()
+                if not ready:
                     return
-                await self._scan_group(group, doubled)
+                await self._scan_group(ready.popleft(), doubled)
 
         try:
             async with contextlib.aclosing(groups), asyncio.TaskGroup() as workers:

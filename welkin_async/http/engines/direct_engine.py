@@ -25,7 +25,6 @@ from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Streamed
 
 _JOINED = 1 << 16  # bytes of a body up to which it is written together with the head
-_VISIBLE = bytes(range(0x21, 0x7F))  # what a request line may have between its blanks
 _NO_LENGTH = frozenset({"GET", "OPTIONS", "TRACE"})  # verbs whose requests without a body state no length
 
 
@@ -49,7 +48,7 @@ class DirectEngine:
         self._watchdog: Watchdog[DirectConnection] = Watchdog(self._loop, lambda late: late.close(TimeoutError()))
         self._own = {"Host": origin.host_port_subcomponent or "", **OWN_HEADERS}
         self._heads: dict[int, tuple[CIMultiDict[str], bytes]] = {}
-        self._line = lru_cache(maxsize=1024)(_write_line)  # many requests go to the same places
+        self._line = lru_cache(maxsize=1024)(_write_line)  # many rows go to the same places; reads seldom do
 
     async def exchange(
         self,
@@ -119,7 +118,7 @@ class DirectEngine:
 
     def _written(self, method: str, url: URL, body: bytes | None, headers: CIMultiDict[str], joined: bytes) -> bytes:
         """Write request line and headers, and what is joined to them; the headers of a token are written once."""
-        line = self._line(method, url.raw_path_qs)
+        line = (_write_line if body is None else self._line)(method, url.raw_path_qs)
         kept = self._heads.get(id(headers))
         if kept is None:
             if len(self._heads) >= 8:
@@ -132,7 +131,7 @@ class DirectEngine:
 
 def _write_line(method: str, path: str) -> bytes:
     """Write a request line, and what else goes with its verb."""
-    if not (method.isalpha() and method.isascii() and path.isascii()) or path.encode().translate(None, _VISIBLE):
+    if not (method.isalpha() and method.isascii() and path.isascii() and path.isprintable()) or " " in path:
         raise InvalidInputError("a method or path with what a request line cannot hold")
     accepted = "Accept-Encoding: gzip\r\n" if method == "GET" else ""
     return f"{method} {path} HTTP/1.1\r\n{accepted}".encode()

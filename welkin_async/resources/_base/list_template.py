@@ -12,14 +12,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from yarl import URL
 
-from welkin_async.pagination.iterators import NumberedPages, next_page
-from welkin_async.pagination.page import Page
+from welkin_async.pagination.iterators import NumberedPages, feed_page, read_page
 from welkin_async.pagination.styles import Walk
 from welkin_async.resources._base.arguments import split_query
 from welkin_async.resources._base.paths import Listing
 from welkin_async.resources._base.scope import Key, Scope
 from welkin_async.wire.exchange import Exchange
-from welkin_async.wire.records import Record
+from welkin_async.wire.records import Record, records_of
 from welkin_async.wire.request import Answer, Request, encode_query, encode_segment
 from welkin_async.wire.tracebacks import drop_frames
 
@@ -30,12 +29,16 @@ class FirstPage(NamedTuple, Generic[R]):
     """The first page of a list.
 
     Attributes:
-        page: The page.
-        exchange: Where it came from; None where the engine does not say.
+        items: Its records.
+        total: How many records the server says there are; None where it does not say.
+        answer: The answer it came in.
+        exchange: Where that came from; None where the engine does not say.
         following: The pages after it; None where it is the last.
     """
 
-    page: Page[R]
+    items: tuple[R, ...]
+    total: int | None
+    answer: Answer
     exchange: Exchange | None
     following: NumberedPages[R] | None
 
@@ -88,13 +91,16 @@ class ListTemplate(Generic[R]):
             segment = encode_segment(parent, self._parameter)
             request = self._request(segment, size, 0)
             answer = await self._scope.sender().send(request)
-            walk = Walk()
-            page = next_page(self._style, self._record, walk, answer)
-            following = None if page.last else self._following(segment, size, walk)
+            stated = read_page(self._style, answer)
+            following = None
+            if not stated.last or stated.number:  # else it is the only page, of which nothing else is to be judged
+                walk = Walk()
+                following = self._following(segment, size, walk) if feed_page(walk, stated, answer) else None
+            items = records_of(self._record, stated.items, answer) if stated.items else ()
         except BaseException as error:
             drop_frames(error)
             raise
-        return FirstPage(page, request.exchange, following)
+        return FirstPage(items, stated.total_elements, answer, request.exchange, following)
 
     def _following(self, segment: str, size: int, walk: Walk) -> NumberedPages[R]:
         """Return the pages that a walk has not come to yet."""

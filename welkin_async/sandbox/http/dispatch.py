@@ -99,7 +99,7 @@ class Dispatcher:
             status = answer.status
             if answer.stray is not None:
                 return await deliver_with_stray(request, answer, answer.stray)
-            return deliver(answer) if answer.file is None else await stream(request, answer)
+            return deliver(request, answer) if answer.file is None else await stream(request, answer)
         except ConnectionDropped as dropped:
             return reset(request) if dropped.answer is None else await truncate(request, dropped.answer)
         except (ConnectionError, web.RequestPayloadError):

@@ -17,7 +17,9 @@ from welkin_async.sandbox.http.spooled_file import SpooledFile
 
 Record = dict[str, Any]
 
-_JSON = {"Content-Type": "application/json"}
+JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json"}
+"""Headers of an answer in JSON."""
+
 encode_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 """Compact JSON as text."""
 
@@ -78,12 +80,12 @@ def ok(value: object, status: int = 200) -> Answer:
         value: What to encode.
         status: 200, or 201 for what was created.
     """
-    return Answer(status, encode(value), _JSON)
+    return Answer(status, encode(value), JSON_HEADERS)
 
 
 def ok_text(text: str, status: int = 200) -> Answer:
     """An answer with JSON that is text already; see `ok`."""
-    return Answer(status, text.encode("utf-8", "replace"), _JSON)
+    return Answer(status, text.encode("utf-8", "replace"), JSON_HEADERS)
 
 
 def no_content(status: int = 200) -> Answer:
@@ -102,7 +104,7 @@ def error_answer(error: ApiError, stamp: str) -> Answer:
         error: What was refused.
         stamp: The server's time.
     """
-    return Answer(error.status, encode(error.body(stamp)), {**_JSON, **error.headers})
+    return Answer(error.status, encode(error.body(stamp)), {**JSON_HEADERS, **error.headers})
 
 
 @lru_cache(maxsize=1024)  # most requests repeat the parameters of others

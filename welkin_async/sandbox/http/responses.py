@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
 
-from welkin_async.sandbox.http.messages import Answer, Stray
+from welkin_async.sandbox.http.messages import JSON_HEADERS, Answer, Stray
 
 _ABORT = struct.pack("ii", 1, 0)
 
@@ -32,12 +35,60 @@ def invite_body(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def deliver(answer: Answer) -> web.StreamResponse:
-    """An answer for aiohttp to send, which adds Date and Content-Length.
+class _WholeResponse(web.StreamResponse):
+    """Response that is written at once, by HTTP/1.1 on a connection that is kept.
+
+    aiohttp's own takes steps for headers and a body that may still change; they cost more than most operations.
 
     Args:
+        answer: JSON.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(status=answer.status)
+        self._left: Answer | None = answer
+
+    @property
+    def keep_alive(self) -> bool:
+        """True: the connection is kept."""
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write head and body, unless that was done; for aiohttp."""
+        answer, self._left = self._left, None
+        if answer is not None:
+            if request.transport is None:
+                raise ConnectionResetError("the client has left")
+            head, body = _json_head(answer.status, int(time.time())), answer.body
+            request.transport.write(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+            await request.writer.drain()
+        return request.writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Do nothing, as all was written; for aiohttp."""
+
+
+@lru_cache(maxsize=64)
+def _json_head(status: int, second: int) -> bytes:
+    """Head of an answer in JSON, down to the value of Content-Length."""
+    fields = {**JSON_HEADERS, "Date": formatdate(second, usegmt=True), "Content-Length": ""}
+    return _head(status, fields).rstrip().encode() + b" "
+
+
+def _head(status: int, fields: dict[str, str]) -> str:
+    return "\r\n".join((f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{key}: {fields[key]}" for key in fields)))
+
+
+def deliver(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    """An answer for aiohttp to send, with Date and Content-Length added.
+
+    Args:
+        request: The request to answer.
         answer: Status, headers and body.
     """
+    usual = request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
+    if answer.headers is JSON_HEADERS and usual:
+        return _WholeResponse(answer)
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
@@ -66,7 +117,7 @@ async def deliver_with_stray(request: web.BaseRequest, answer: Answer, stray: St
         answer: Its answer.
         stray: What follows; dropped when the connection is gone by then.
     """
-    response = deliver(answer)
+    response = deliver(request, answer)
     await response.prepare(request)
     await response.write_eof()
     transport = request.transport
@@ -80,9 +131,7 @@ def _write(transport: asyncio.Transport, answer: Answer) -> None:
     if transport.is_closing():
         return
     fields = {**answer.headers, "Content-Length": str(len(answer.body)), "Date": formatdate(usegmt=True)}
-    reason = HTTPStatus(answer.status).phrase
-    head = "".join((f"HTTP/1.1 {answer.status} {reason}\r\n", *(f"{key}: {fields[key]}\r\n" for key in fields), "\r\n"))
-    transport.write(head.encode("latin-1") + answer.body)
+    transport.write(f"{_head(answer.status, fields)}\r\n\r\n".encode("latin-1") + answer.body)
 
 
 def reset(request: web.BaseRequest) -> web.StreamResponse:
