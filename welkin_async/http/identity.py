@@ -428,17 +428,15 @@ def _dig(data: JSON, field: str) -> JSON:
 def _rows(data: Any) -> Sequence[Any] | None:
     """Find the rows of a list, in whichever envelope; None where there are none."""
     while type(data) is dict:
-        if not _ENVELOPES.isdisjoint(data):
-            for name in _ENVELOPE_ORDER:
-                if type(data.get(name)) is list:
-                    rows: list[Any] = data[name]
-                    return rows
+        for name in _ENVELOPES:
+            if name in data and type(data[name]) is list:
+                rows: list[Any] = data[name]
+                return rows
         data = data.get("data")
     return data if type(data) is list or type(data) is tuple else None
 
 
-_ENVELOPE_ORDER = ("content", "rows", "records")
-_ENVELOPES = frozenset(_ENVELOPE_ORDER)
+_ENVELOPES = ("content", "rows", "records")
 
 
 def _page_number(data: JSON) -> JSON:

@@ -25,6 +25,7 @@ from welkin_async.wire.exchange import Exchange
 from welkin_async.wire.request import Streamed
 
 _JOINED = 1 << 16  # bytes of a body up to which it is written together with the head
+_VISIBLE = bytes(range(0x21, 0x7F))  # what a request line may have between its blanks
 _NO_LENGTH = frozenset({"GET", "OPTIONS", "TRACE"})  # verbs whose requests without a body state no length
 
 
@@ -131,7 +132,7 @@ class DirectEngine:
 
 def _write_line(method: str, path: str) -> bytes:
     """Write a request line, and what else goes with its verb."""
-    if not (method.isalpha() and method.isascii() and path.isascii() and path.isprintable()) or " " in path:
+    if not (method.isalpha() and method.isascii() and path.isascii()) or path.encode().translate(None, _VISIBLE):
         raise InvalidInputError("a method or path with what a request line cannot hold")
     accepted = "Accept-Encoding: gzip\r\n" if method == "GET" else ""
     return f"{method} {path} HTTP/1.1\r\n{accepted}".encode()
