@@ -139,13 +139,13 @@ def test_a_resource_of_another_shape_or_patient_is_refused_and_never_quoted(
     write_ndjson(folder / "MedicationRequest.ndjson", rows)
     result = command(*commands[1])
     assert result.exit_code == 1
-    reasons = [each["_reason"] for each in read_ndjson(folder / "MedicationRequest.rejects.ndjson")]
-    assert reasons == [
-        "column subject.reference: expected a patient that is in the patient map",
-        "column subject.reference: expected text that begins with Patient/",
-        "column medicationCodeableConcept.coding[0].display: expected an object on the way",
-        "column subject.reference: expected an object on the way",
-    ]
+    reasons = {each["id"]: each["_reason"] for each in read_ndjson(folder / "MedicationRequest.rejects.ndjson")}
+    assert reasons == {
+        "two": "column subject.reference: expected a patient that is in the patient map",
+        "three": "column subject.reference: expected text that begins with Patient/",
+        "four": "column medicationCodeableConcept.coding[0].display: expected an object on the way",
+        "five": "column subject.reference: expected an object on the way",
+    }
     assert "secret" not in result.output
     assert len(local.records()) == 1
 
