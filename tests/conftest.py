@@ -28,6 +28,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=("aiohttp", "direct"), default="aiohttp", help="HTTP engine (%(default)s)")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Spread the slow tests over all where processes share the work: each begins with a part of the list."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if not slow or not hasattr(config, "workerinput"):
+        return
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    step = len(others) / len(slow)
+    items[:] = []
+    for number, item in enumerate(slow):
+        items += [item, *others[round(number * step) : round((number + 1) * step)]]
+
+
 class Connect(Protocol):
     """Makes a session for a local server; open it with ``async with``."""
 

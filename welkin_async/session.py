@@ -19,7 +19,6 @@ from welkin_async.http.transport import Transport
 from welkin_async.resources._base.scope import CallOptions, Defaults, Key, Scope
 from welkin_async.resources.navigation import Navigation
 from welkin_async.resources.nested import PatientScope
-from welkin_async.shared.coordination import check_url, coordination
 from welkin_async.validation.field_checks import FieldChecks
 from welkin_async.validation.refusals import Check
 from welkin_async.wire.codec import best_codec
@@ -148,6 +147,8 @@ class Welkin(Navigation):
         given = {name: value for name, value in locals().items() if name not in ("self", "check", "converter")}
         self.settings = settings = Settings.read(given)
         if isinstance(settings.shared, str):
+            from welkin_async.shared.coordination import check_url  # a fifth of the import, which few sessions need
+
             check_url(settings.shared)
         self._shared = _SharedTransport()
         self._owner = True
@@ -200,6 +201,8 @@ class Welkin(Navigation):
             raise SessionError("the session is open already")
         sharing = self.settings.shared
         if isinstance(sharing, str):
+            from welkin_async.shared.coordination import coordination
+
             shared.sharing = sharing = coordination(sharing)  # its own, and so closed with it
         shared.transport = Transport(self.settings, self._scope.codec, sharing)
         return self
