@@ -6,13 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from welkin_async.models.formations import CdtFormation
 from welkin_async.validation.refusals import Check, Refusals
-from welkin_async.validation.schema import Schema
+
+if TYPE_CHECKING:
+    from welkin_async.models.formations import CdtFormation
+    from welkin_async.validation.schema import Schema
 
 _NEVER = float("-inf")
 _FRESH = 60.0  # seconds for which a formation is believed when it refuses something, and one that cannot be read let be
@@ -114,6 +116,8 @@ class FieldChecks:
 
     async def _refresh(self, what: str, known: _Known, read: Callable[[], Awaitable[CdtFormation]]) -> None:
         """Read a formation, unless that was done a moment ago."""
+        from welkin_async.validation.schema import Schema  # a session that checks nothing imports none of it
+
         async with known.lock:
             if self._clock() - known.read_at < _FRESH:
                 return

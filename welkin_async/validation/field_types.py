@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from welkin_async.models.formations import CdtField
 from welkin_async.validation import acceptance, conversion, equality
+
+if TYPE_CHECKING:
+    from welkin_async.models.formations import CdtField
 
 Accepted = tuple[str, acceptance.Tests | None]
 """What a field accepts: in words, and as tests; None for anything that JSON can say."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from welkin_async.errors import InvalidInputError, printable
-from welkin_async.validation.schema import FieldError
+
+if TYPE_CHECKING:
+    from welkin_async.validation.schema import FieldError
 
 Check = Literal["strict", "warn", "off"]
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from welkin_async.errors import InvalidInputError
-from welkin_async.models.formations import CdtField, CdtFormation
 from welkin_async.validation.acceptance import ATOMS, Tests, accepts
 from welkin_async.validation.equality import Equal
 from welkin_async.validation.field_types import field_type
+
+if TYPE_CHECKING:
+    from welkin_async.models.formations import CdtField, CdtFormation
 
 _REMEMBERED = 256  # unknown names whose text is kept
 
