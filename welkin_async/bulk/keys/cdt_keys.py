@@ -177,7 +177,8 @@ class CdtKeys:
 
     def key_of(self, record: CdtRecord) -> str | None:
         """Return what a record carries in the key field."""
-        value = record.body.get(self.field)
+        body = record.__wire__().get("jsonBody")
+        value = (body if type(body) is dict else record.body).get(self.field)
         return None if value is None else self._comparable(value)
 
     def _comparable(self, value: object) -> str:

@@ -11,6 +11,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -204,6 +206,10 @@ class DuplicateScan:
         done, shown = [], True
         for key, unknown in group.items():
             records = by_key.get(key, ())
+            settled = unknown.landed and not (unknown.resent or unknown.refused)
+            if settled and len(records) == 1 and records[0].id == unknown.record_id:  # as nearly always
+                self.unscanned -= 1
+                continue
             if not _is_shown(unknown, ids):
                 shown = shown and not unknown.landed
                 continue
@@ -250,14 +256,17 @@ class DuplicateScan:
                 self.found[at] = duplicate
         return duplicate
 
-    async def _groups(self, keys: AsyncIterator[UnknownKey]) -> AsyncGenerator[dict[str, UnknownKey], None]:
+    async def _groups(self, pages: AsyncIterator[Sequence[UnknownKey]]) -> AsyncGenerator[dict[str, UnknownKey], None]:
         """Give keys of the journal, those of one group together."""
         group: dict[str, UnknownKey] = {}
-        async for unknown in keys:
-            if group and next(iter(group.values())).patient != unknown.patient:
-                yield group
-                group = {}
-            group[unknown.key] = unknown
+        of = ""
+        async for page in pages:
+            for patient, rows in groupby(page, attrgetter("patient")):
+                if group and patient != of:
+                    yield group
+                    group = {}
+                of = patient
+                group |= {row.key: row for row in rows}
         if group:
             yield group
 
@@ -265,6 +274,7 @@ class DuplicateScan:
         """List a patient until all that was reported is shown, as often as is within reason; None where it failed."""
         patient = next(iter(group.values())).patient
         reported = {key: unknown.record_id for key, unknown in group.items()}
+        ids = {*reported.values()} - {None}
         tries = 0
         listed = error = None
         while tries < _TRIES:
@@ -275,7 +285,7 @@ class DuplicateScan:
                 except DecodeError as unreadable:
                     self._fail(unreadable)
                     return None
-                if all(_is_shown(unknown, listed[0]) for unknown in group.values()):
+                if ids <= listed[0]:
                     return listed
             if answered and isinstance(error, RateLimitedError):
                 break  # it has been refused for long, and others not
