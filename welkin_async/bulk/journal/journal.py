@@ -28,7 +28,7 @@ __all__ = ["Journal", "PositionState", "UnknownKey"]
 
 _BEHIND = 16  # batches that may wait before a caller should
 _ANCHORS = 5
-_PAGE = 2000  # keys read at once for the final scan
+_PAGE = 500  # keys read at once for the final scan
 
 
 class Journal:
