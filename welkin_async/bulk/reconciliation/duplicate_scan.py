@@ -160,28 +160,21 @@ class DuplicateScan:
                     self._journal.unknown(row.position, row.key, row.patient, 0.0, record_id=row.record_id)
 
     async def _scan_groups(
-        self, groups: AsyncGenerator[dict[str, UnknownKey], None], doubled: list[UnknownKey]
+        self, groups: AsyncGenerator[list[dict[str, UnknownKey]], None], doubled: list[UnknownKey]
     ) -> None:
         turn = asyncio.Lock()
         ready: deque[dict[str, UnknownKey]] = deque()
-
-        async def read() -> None:
-            """Read some groups ahead, where none are ready: taking turns for each one would cost a turn of the loop."""
-            while len(ready) < self._at_once:
-                group = await anext(groups, None)
-                if group is None:
-                    return
-                ready.append(group)
 
         async def work() -> None:
             """Look at one group after another while there are any."""
             while True:
                 if not ready:
                     async with turn:
-                        if not ready:
-                            await read()
-                if not ready:
-                    return
+                        while not ready:
+                            more = await anext(groups, None)
+                            if more is None:
+                                return
+                            ready.extend(more)
                 await self._scan_group(ready.popleft(), doubled)
 
         try:
@@ -256,19 +249,23 @@ class DuplicateScan:
                 self.found[at] = duplicate
         return duplicate
 
-    async def _groups(self, pages: AsyncIterator[Sequence[UnknownKey]]) -> AsyncGenerator[dict[str, UnknownKey], None]:
-        """Give keys of the journal, those of one group together."""
+    async def _groups(
+        self, pages: AsyncIterator[Sequence[UnknownKey]]
+    ) -> AsyncGenerator[list[dict[str, UnknownKey]], None]:
+        """Give keys of the journal, those of one group together: the groups of a page at once."""
         group: dict[str, UnknownKey] = {}
         of = ""
         async for page in pages:
+            whole: list[dict[str, UnknownKey]] = []
             for patient, rows in groupby(page, attrgetter("patient")):
                 if group and patient != of:
-                    yield group
+                    whole.append(group)
                     group = {}
                 of = patient
                 group |= {row.key: row for row in rows}
+            yield whole
         if group:
-            yield group
+            yield [group]
 
     async def _listed(self, group: Mapping[str, UnknownKey]) -> tuple[set[str], Mapping[str, Sequence[Any]]] | None:
         """List a patient until all that was reported is shown, as often as is within reason; None where it failed."""
