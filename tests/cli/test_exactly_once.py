@@ -190,7 +190,7 @@ def test_keys_are_the_rows_own_or_from_a_column_or_minted(
     assert (reject["_line"], reject["_reason"]) == ("4", "the key is missing")
     bodies = [record["jsonBody"] for record in local.do(lambda: local.server.store.cdt_records("medication"))]
     if field == "external_id":
-        assert [body[field] for body in bodies] == ["k-1", "k-2"]
+        assert {body[field] for body in bodies} == {"k-1", "k-2"}
     assert len({body[field] for body in bodies}) == 2
     assert all("code" not in record for record in local.records())
     assert command("import", path, *OPTIONS, "--key-column", "nothing", "--journal", "j").exit_code == 2
@@ -207,7 +207,7 @@ def test_a_key_belongs_to_one_row(command: Command, local: Local, folder: Path) 
         "3": "another row before it has the same key",
         "5": "no field has a value",
     }
-    assert local.record_keys() == ["k-1", "K-1", "k-2"]
+    assert sorted(local.record_keys()) == ["K-1", "k-1", "k-2"]
 
 
 def test_a_row_that_carries_the_key_field(command: Command, local: Local, folder: Path) -> None:
