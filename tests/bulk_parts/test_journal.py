@@ -244,14 +244,14 @@ async def test_unknown_keys_outlive_runs_until_they_are_swept(journal: Journal, 
     journal.unknown(5, "key 5", "patient 1", 50.0)
     await journal.aclose()
     again = await opened(path)
-    rows = [row async for page in again.ever_unknown() for row in page]
+    rows = [row async for row in again.ever_unknown()]
     assert len(rows) == 1203
     assert [row.patient for row in rows] == sorted(row.patient for row in rows)
     assert UnknownKey(5, "key 5", "patient 1", 50.0) in rows
     for patient in ("patient 0", "patient 1"):
         again.scanned(patient, [f"key {number}" for number in range(1202)])
     again.unknown(7, "key 7", "patient 1", 1.0)
-    assert [row.key async for page in again.ever_unknown() for row in page] == ["key 1202", "key 7"]
+    assert [row.key async for row in again.ever_unknown()] == ["key 1202", "key 7"]
     await again.aclose()
 
 
@@ -260,7 +260,7 @@ async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Jou
     for number in range(20):
         journal.landed(number, f"key {number}", f"patient {number % 4}", f"r{number}")
     assert await journal.count_unscanned() == 20
-    rows = [row async for page in journal.ever_landed() for row in page]
+    rows = [row async for row in journal.ever_landed()]
     assert sorted(row.position for row in rows) == [*range(20)]
     assert [row.patient for row in rows] == sorted(row.patient for row in rows)
     journal.scanned("patient 0", (), landed=True)
@@ -270,9 +270,7 @@ async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Jou
     assert await journal.count_unscanned() == 11
     await journal.aclose()
     again = await opened(path)
-    assert {row.patient for row in [row async for page in again.ever_landed() for row in page]} == {
-        f"patient {n}" for n in (0, 2, 3)
-    }
+    assert {row.patient for row in [row async for row in again.ever_landed()]} == {f"patient {n}" for n in (0, 2, 3)}
     assert [row.key for row in await again.landed_of("patient 0")] == ["key 20"]
     await again.aclose()
 
@@ -282,10 +280,9 @@ async def test_scanned_rows_are_forgotten_while_a_long_scan_goes_on(journal: Jou
     for number in range(9_000):
         journal.landed(number, f"key {number}", f"patient {number:04}", f"r{number}")
     seen = 0
-    async for page in journal.ever_landed():
-        for row in page:
-            journal.scanned(row.patient, (), landed=True)
-            seen += 1
+    async for row in journal.ever_landed():
+        journal.scanned(row.patient, (), landed=True)
+        seen += 1
     assert seen == 9_000
     assert await unscanned(copied(path)) < 9_000 - 4_000 + 1
     await journal.flush()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -28,7 +28,7 @@ __all__ = ["Journal", "PositionState", "UnknownKey"]
 
 _BEHIND = 16  # batches that may wait before a caller should
 _ANCHORS = 5
-_PAGE = 500  # keys read at once for the final scan
+_PAGE = 500  # unknown keys read at once
 
 
 class Journal:
@@ -428,10 +428,10 @@ class Journal:
         self._send()
         return await self._store.call(self._files.count_unscanned)
 
-    async def ever_landed(self) -> AsyncIterator[Sequence[UnknownKey]]:
+    async def ever_landed(self) -> AsyncIterator[UnknownKey]:
         """Give every row that was created and is not scanned, of patients who have no key that was ever unknown.
 
-        They come many at once, those of one patient one after the other.
+        Those of one patient come together.
 
         Raises:
             JournalError: the journal cannot be read, or is closed.
@@ -442,7 +442,8 @@ class Journal:
         while True:
             self._check()
             page = await self._store.call(lambda: self._files.landed_after(patient, position, _PAGE))  # noqa: B023
-            yield page
+            for row in page:
+                yield row
             if len(page) < _PAGE:
                 return
             patient, position = page[-1].patient, page[-1].position
@@ -459,8 +460,8 @@ class Journal:
         self._check()
         return await self._store.call(lambda: self._files.landed_of(patient))
 
-    async def ever_unknown(self) -> AsyncIterator[Sequence[UnknownKey]]:
-        """Give every key that was ever unknown and is not scanned, many at once, those of one patient in a row.
+    async def ever_unknown(self) -> AsyncIterator[UnknownKey]:
+        """Give every key that was ever unknown and is not scanned, those of one patient together.
 
         Keys that are scanned or added meanwhile may be given or not.
 
@@ -472,7 +473,8 @@ class Journal:
             self._check()
             self._send()
             page = await self._store.call(lambda: self._files.unknowns_after(patient, key, _PAGE))  # noqa: B023
-            yield page
+            for row in page:
+                yield row
             if len(page) < _PAGE:
                 return
             patient, key = page[-1].patient, page[-1].key

@@ -11,8 +11,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -160,21 +158,28 @@ class DuplicateScan:
                     self._journal.unknown(row.position, row.key, row.patient, 0.0, record_id=row.record_id)
 
     async def _scan_groups(
-        self, groups: AsyncGenerator[list[dict[str, UnknownKey]], None], doubled: list[UnknownKey]
+        self, groups: AsyncGenerator[dict[str, UnknownKey], None], doubled: list[UnknownKey]
     ) -> None:
         turn = asyncio.Lock()
         ready: deque[dict[str, UnknownKey]] = deque()
+
+        async def read() -> None:
+            """Read some groups ahead, where none are ready: taking turns for each one would cost a turn of the loop."""
+            while len(ready) < self._at_once:
+                group = await anext(groups, None)
+                if group is None:
+                    return
+                ready.append(group)
 
         async def work() -> None:
             """Look at one group after another while there are any."""
             while True:
                 if not ready:
                     async with turn:
-                        while not ready:
-                            more = await anext(groups, None)
-                            if more is None:
-                                return
-                            ready.extend(more)
+                        if not ready:
+                            await read()
+                if not ready:
+                    return
                 await self._scan_group(ready.popleft(), doubled)
 
         try:
@@ -249,23 +254,16 @@ class DuplicateScan:
                 self.found[at] = duplicate
         return duplicate
 
-    async def _groups(
-        self, pages: AsyncIterator[Sequence[UnknownKey]]
-    ) -> AsyncGenerator[list[dict[str, UnknownKey]], None]:
-        """Give keys of the journal, those of one group together: the groups of a page at once."""
+    async def _groups(self, keys: AsyncIterator[UnknownKey]) -> AsyncGenerator[dict[str, UnknownKey], None]:
+        """Give keys of the journal, those of one group together."""
         group: dict[str, UnknownKey] = {}
-        of = ""
-        async for page in pages:
-            whole: list[dict[str, UnknownKey]] = []
-            for patient, rows in groupby(page, attrgetter("patient")):
-                if group and patient != of:
-                    whole.append(group)
-                    group = {}
-                of = patient
-                group |= {row.key: row for row in rows}
-            yield whole
+        async for unknown in keys:
+            if group and next(iter(group.values())).patient != unknown.patient:
+                yield group
+                group = {}
+            group[unknown.key] = unknown
         if group:
-            yield [group]
+            yield group
 
     async def _listed(self, group: Mapping[str, UnknownKey]) -> tuple[set[str], Mapping[str, Sequence[Any]]] | None:
         """List a patient until all that was reported is shown, as often as is within reason; None where it failed."""
