@@ -24,6 +24,7 @@ from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import DecodeError, NotFoundError, RateLimitedError, RequestError, WelkinError
 
 _TRIES = 20
+_AHEAD = 100  # keys read at once: a group alone may have thousands, and those of all workers are held
 _PAUSE = 0.5  # seconds between two tries at a patient whose listing fails
 
 
@@ -163,24 +164,26 @@ class DuplicateScan:
         turn = asyncio.Lock()
         ready: deque[dict[str, UnknownKey]] = deque()
 
-        async def read() -> None:
-            """Read some groups ahead, where none are ready: taking turns for each one would cost a turn of the loop."""
-            while len(ready) < self._at_once:
+        async def read() -> bool:
+            """Read some keys ahead, and tell whether there were any: a turn for each group would be one of the loop."""
+            count = 0
+            while count < _AHEAD:
                 group = await anext(groups, None)
                 if group is None:
-                    return
+                    break
                 ready.append(group)
+                count += len(group)
+            return count > 0
 
         async def work() -> None:
             """Look at one group after another while there are any."""
             while True:
                 if not ready:
                     async with turn:
-                        if not ready:
-                            await read()
-                if not ready:
-                    return
-                await self._scan_group(ready.popleft(), doubled)
+                        if not ready and not await read():
+                            return
+                if ready:  # else others were quicker
+                    await self._scan_group(ready.popleft(), doubled)
 
         try:
             async with contextlib.aclosing(groups), asyncio.TaskGroup() as workers:
