@@ -16,12 +16,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import attrs
+
 from welkin_async.bulk.errors import JournalError, JournalMismatchError
 from welkin_async.bulk.file_lock import JournalLock
 from welkin_async.bulk.journal.ledger import Ledger, Mode, Reservation, redoable
 from welkin_async.http.private_file import UnsafeFileError, check_private, open_private
 
-_APPLICATION, _VERSION = 0x574B4A4C, 2
+_APPLICATION, _VERSION = 0x574B4A4C, 3
 _CACHE = 1024  # KiB of pages for each connection
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -33,12 +35,9 @@ CREATE TABLE unknowns (patient TEXT NOT NULL, key TEXT NOT NULL, position INTEGE
     record_id TEXT, resent INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (patient, key)) WITHOUT ROWID;
 CREATE TABLE keys (hash BLOB PRIMARY KEY, digest BLOB NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE identities (chunk INTEGER PRIMARY KEY, digests BLOB NOT NULL);
+CREATE TABLE landed (number INTEGER PRIMARY KEY, patient TEXT NOT NULL, amount INTEGER NOT NULL, rows TEXT NOT NULL);
 """
-# Rows are added in about the order of the source; by patient they are wanted in the end alone.
-_LANDED = """
-CREATE TABLE IF NOT EXISTS landed (position INTEGER PRIMARY KEY, patient TEXT NOT NULL, key TEXT NOT NULL,
-    record_id TEXT NOT NULL)
-"""
+# What landed is added in about the order of the source; by patient it is wanted in the end alone.
 _BY_PATIENT = "CREATE INDEX IF NOT EXISTS landed_by_patient ON landed (patient)"
 
 
@@ -75,6 +74,36 @@ class UnknownKey(NamedTuple):
     landed: bool = False
 
 
+@attrs.define(repr=False, eq=False)
+class LandedRows:
+    """Rows of a patient that were created and never unknown, and are to be scanned.
+
+    Args:
+        patient: The patient's id.
+
+    Attributes:
+        record_ids: The record that was reported for each, by key.
+        positions: Where each is in the source, by key.
+        amount: How many were added; of one key the last counts.
+    """
+
+    patient: str
+    record_ids: dict[str, str] = attrs.field(factory=dict, init=False)
+    positions: dict[str, int] = attrs.field(factory=dict, init=False)
+    amount: int = attrs.field(default=0, init=False)
+
+    def add(self, text: str) -> None:
+        """Add what was written of some rows: their positions, keys and records, in JSON."""
+        positions, keys, record_ids = json.loads(text)
+        self.record_ids.update(zip(keys, record_ids, strict=True))
+        self.positions.update(zip(keys, positions, strict=True))
+        self.amount += len(keys)
+
+    def of(self, key: str) -> UnknownKey:
+        """Return what is known of a key, in the form of one that was unknown."""
+        return UnknownKey(self.positions[key], key, self.patient, 0.0, self.record_ids[key], landed=True)
+
+
 class Batch(NamedTuple):
     """What is written together.
 
@@ -85,7 +114,7 @@ class Batch(NamedTuple):
         unknowns: By patient and key: keys that became unknown, and None for those that are so no longer.
         claims: By the hash of a key: the digest of its content, and the position that brought it.
         identities: By number of a chunk of the source: the digests of its rows.
-        landed: Rows that were created and are to be scanned: position, patient, key, record id.
+        landed: By patient: rows that were created and are to be scanned, each as position, key, record id.
         scanned: Patients of whom no such row is to be scanned any more.
     """
 
@@ -95,7 +124,7 @@ class Batch(NamedTuple):
     unknowns: Mapping[tuple[str, str], UnknownKey | None]
     claims: Mapping[bytes, tuple[bytes, int]]
     identities: Mapping[int, bytes]
-    landed: list[tuple[int, str, str, str]]
+    landed: Mapping[str, list[tuple[int, str, str]]]
     scanned: list[str]
 
 
@@ -215,7 +244,8 @@ class JournalDatabase:
             claims = ((key, *claim) for key, claim in sorted(batch.claims.items()))  # sorted: fewer pages change
             run("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", claims)
             run("INSERT OR REPLACE INTO identities VALUES (?, ?)", batch.identities.items())
-            run("INSERT OR REPLACE INTO landed VALUES (?, ?, ?, ?)", batch.landed)
+            landed = ((who, len(rows), json.dumps([*zip(*rows, strict=True)])) for who, rows in batch.landed.items())
+            run("INSERT INTO landed (patient, amount, rows) VALUES (?, ?, ?)", landed)
             run("DELETE FROM landed WHERE patient = ?", ((patient,) for patient in batch.scanned))
 
     def unknowns_after(self, patient: str, key: str, limit: int) -> list[UnknownKey]:
@@ -227,30 +257,45 @@ class JournalDatabase:
         )
         return [UnknownKey(*row) for row in rows]
 
-    def landed_after(self, patient: str, position: int, limit: int) -> list[UnknownKey]:
-        """Read created rows behind one, by patient, of patients of whom no key is unknown."""
-        self.writer.execute(_BY_PATIENT)
-        rows = self.writer.execute(
-            "SELECT position, key, patient, 0.0, record_id, 0, 0, 1 FROM landed WHERE (patient, position) > (?, ?)"
-            " AND NOT EXISTS (SELECT 1 FROM unknowns WHERE unknowns.patient = landed.patient)"
-            " ORDER BY patient, position LIMIT ?",
-            (patient, position, limit),
-        )
-        return [UnknownKey(*row) for row in rows]
+    def landed_after(self, patient: str, number: int, limit: int) -> list[tuple[str, int, str]]:
+        """Read what landed behind some, by patient, of patients of whom no key is unknown.
 
-    def landed_of(self, patient: str) -> list[UnknownKey]:
+        Args:
+            patient: The patient of the last that was read.
+            number: Its number.
+            limit: With how many rows to stop; what was written together is read together.
+
+        Returns:
+            For each that was written at once: the patient, its number, and the text for `LandedRows`.
+        """
+        self.writer.execute(_BY_PATIENT)
+        cursor = self.writer.execute(
+            "SELECT patient, number, rows, amount FROM landed WHERE (patient, number) > (?, ?)"
+            " AND NOT EXISTS (SELECT 1 FROM unknowns WHERE unknowns.patient = landed.patient)"
+            " ORDER BY patient, number LIMIT ?",
+            (patient, number, limit),
+        )
+        with contextlib.closing(cursor):
+            found: list[tuple[str, int, str]] = []
+            for *each, amount in cursor:
+                found.append((each[0], each[1], each[2]))
+                limit -= amount
+                if limit <= 0:
+                    break
+            return found
+
+    def landed_of(self, patient: str) -> LandedRows:
         """Read the created rows of a patient."""
         self.writer.execute(_BY_PATIENT)
-        rows = self.writer.execute(
-            "SELECT position, key, patient, 0.0, record_id, 0, 0, 1 FROM landed WHERE patient = ?", (patient,)
-        )
-        return [UnknownKey(*row) for row in rows]
+        landed = LandedRows(patient)
+        for (text,) in self.writer.execute("SELECT rows FROM landed WHERE patient = ? ORDER BY number", (patient,)):
+            landed.add(text)
+        return landed
 
     def count_unscanned(self) -> int:
-        """Return how many keys were created or ever unknown and are not scanned."""
+        """Return how many keys were created or ever unknown and are not scanned; one that was both counts as two."""
         (count,) = self.writer.execute(
-            "SELECT (SELECT count(*) FROM unknowns) + (SELECT count(*) FROM landed WHERE NOT EXISTS"
-            " (SELECT 1 FROM unknowns WHERE unknowns.patient = landed.patient AND unknowns.key = landed.key))"
+            "SELECT (SELECT count(*) FROM unknowns) + (SELECT coalesce(sum(amount), 0) FROM landed)"
         ).fetchone()
         return int(count)
 
@@ -320,8 +365,6 @@ class JournalDatabase:
     def _begin(self, **belongs: str) -> int:
         """Compare what the journal belongs to, and count this run."""
         held: dict[str, Any] = dict(self.writer.execute("SELECT name, value FROM meta"))
-        with self._transaction(durable=True):
-            self.writer.execute(_LANDED)
         for what, value in belongs.items():
             if held.setdefault(what, value) != value:
                 if what != "source" or not _same_file(held[what], value) or self._any_may_be_there():

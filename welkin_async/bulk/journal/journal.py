@@ -17,7 +17,7 @@ from typing import Self
 
 from welkin_async.bulk.clock import WallClock
 from welkin_async.bulk.errors import JournalError
-from welkin_async.bulk.journal.database import JournalDatabase, UnknownKey
+from welkin_async.bulk.journal.database import JournalDatabase, LandedRows, UnknownKey
 from welkin_async.bulk.journal.ledger import NEW, Ledger, Mode, PositionState
 from welkin_async.bulk.journal.source_identity import Claim, KeyClaims, SourceFingerprint
 from welkin_async.bulk.journal.writer import FLUSH_AT, WriteBatch, WriterThread
@@ -28,7 +28,7 @@ __all__ = ["Journal", "PositionState", "UnknownKey"]
 
 _BEHIND = 16  # batches that may wait before a caller should
 _ANCHORS = 5
-_PAGE = 500  # unknown keys read at once
+_PAGE = 500  # keys read at once
 
 
 class Journal:
@@ -419,7 +419,7 @@ class Journal:
         self._store.call(lambda: self._files.remember("keys_changed", 1))
 
     async def count_unscanned(self) -> int:
-        """Return how many keys were created or ever unknown and are not scanned.
+        """Return how many keys were created or ever unknown and are not scanned; one that was both counts as two.
 
         Raises:
             JournalError: the journal cannot be read, or is closed.
@@ -428,27 +428,28 @@ class Journal:
         self._send()
         return await self._store.call(self._files.count_unscanned)
 
-    async def ever_landed(self) -> AsyncIterator[UnknownKey]:
-        """Give every row that was created and is not scanned, of patients who have no key that was ever unknown.
-
-        Those of one patient come together.
+    async def ever_landed(self) -> AsyncIterator[LandedRows]:
+        """Give the rows that were created and are not scanned, of patients who have no key that was ever unknown.
 
         Raises:
             JournalError: the journal cannot be read, or is closed.
         """
-        patient, position = "", -1
+        patient, number = "", -1
+        landed: LandedRows | None = None
         self._check()
         self._send()  # what landed; what is scanned meanwhile lies before the next page
-        while True:
+        while page := await self._store.call(lambda: self._files.landed_after(patient, number, _PAGE)):  # noqa: B023
+            for patient, number, text in page:
+                if landed is None or landed.patient != patient:
+                    if landed is not None:
+                        yield landed
+                    landed = LandedRows(patient)
+                landed.add(text)
             self._check()
-            page = await self._store.call(lambda: self._files.landed_after(patient, position, _PAGE))  # noqa: B023
-            for row in page:
-                yield row
-            if len(page) < _PAGE:
-                return
-            patient, position = page[-1].patient, page[-1].position
+        if landed is not None:
+            yield landed
 
-    async def landed_of(self, patient: str) -> list[UnknownKey]:
+    async def landed_of(self, patient: str) -> LandedRows:
         """Return the rows of a patient that were created and are not scanned.
 
         Args:

@@ -50,7 +50,7 @@ class WriteBatch:
         self._folded = 0
         self._rows: list[tuple[int, str, str | None, str | None, str | None]] = []
         self._unknowns: dict[tuple[str, str], UnknownKey | None] = {}
-        self._landed: list[tuple[int, str, str, str]] = []
+        self._landed: dict[str, list[tuple[int, str, str]]] = {}
         self._scanned: list[str] = []
 
     def record(
@@ -82,7 +82,10 @@ class WriteBatch:
         """Add a row that was created; its outcome follows, and sends it off."""
         if self._scanned:  # what lands after a scan is not to be forgotten with what was there before
             self._send()
-        self._landed.append((position, patient, key, record_id))
+        rows = self._landed.get(patient)
+        if rows is None:
+            rows = self._landed[patient] = []
+        rows.append((position, key, record_id))
 
     def scanned(self, patient: str, keys: Collection[str], *, landed: bool) -> None:
         """Add keys of a patient that are to be forgotten, and with them all rows of theirs that were created.
@@ -120,7 +123,7 @@ class WriteBatch:
         claims, identity = self._claims.take(), self._identity.take()
         batch = Batch(pairs, merged, self._rows, self._unknowns, claims, identity, self._landed, self._scanned)
         self._fresh, self._rows, self._unknowns, self.amount, self._folded = [], [], {}, 0, 0
-        self._landed, self._scanned = [], []
+        self._landed, self._scanned = {}, []
         return batch
 
 

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import attrs
 
 from welkin_async.bulk.errors import JournalError, ProofError
-from welkin_async.bulk.journal.database import UnknownKey
+from welkin_async.bulk.journal.database import LandedRows, UnknownKey
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, look
@@ -60,6 +60,13 @@ class Duplicate:
     def __repr__(self) -> str:
         """Show the count alone."""
         return f"<Duplicate of {len(self.ids)} records>"
+
+
+class _Group(NamedTuple):
+    """Keys of one patient that are to be looked at, by how their rows ended."""
+
+    landed: LandedRows
+    unknown: dict[str, UnknownKey]
 
 
 @attrs.define(repr=False, eq=False)
@@ -150,19 +157,17 @@ class DuplicateScan:
         """Look at groups in which rows were created, and when all has landed at those that had an unsettled row."""
         doubled: list[UnknownKey] = []
         try:
-            await self._scan_groups(self._groups(self._journal.ever_landed()), doubled)
+            await self._scan_groups(self._landed(), doubled)
             await asyncio.sleep(max(0.0, at - time.monotonic()))
-            await self._scan_groups(self._groups(self._journal.ever_unknown()), doubled)
+            await self._scan_groups(self._unknown(), doubled)
         finally:
             for row in doubled:  # later runs name it, too, as long as it is there
                 with contextlib.suppress(JournalError):  # the next call of anything says so
                     self._journal.unknown(row.position, row.key, row.patient, 0.0, record_id=row.record_id)
 
-    async def _scan_groups(
-        self, groups: AsyncGenerator[dict[str, UnknownKey], None], doubled: list[UnknownKey]
-    ) -> None:
+    async def _scan_groups(self, groups: AsyncGenerator[_Group, None], doubled: list[UnknownKey]) -> None:
         turn = asyncio.Lock()
-        ready: deque[dict[str, UnknownKey]] = deque()
+        ready: deque[_Group] = deque()
 
         async def read() -> bool:
             """Read some keys ahead, and tell whether there were any: a turn for each group would be one of the loop."""
@@ -172,7 +177,7 @@ class DuplicateScan:
                 if group is None:
                     break
                 ready.append(group)
-                count += len(group)
+                count += len(group.landed.record_ids) + len(group.unknown)
             return count > 0
 
         async def work() -> None:
@@ -195,33 +200,58 @@ class DuplicateScan:
             return
         raise error
 
-    async def _scan_group(self, group: dict[str, UnknownKey], doubled: list[UnknownKey]) -> None:
+    async def _landed(self) -> AsyncGenerator[_Group, None]:
+        """Give the groups in which rows were created and no key was ever unknown."""
+        async for landed in self._journal.ever_landed():
+            yield _Group(landed, {})
+
+    async def _unknown(self) -> AsyncGenerator[_Group, None]:
+        """Give the groups of keys that were ever unknown."""
+        group: _Group | None = None
+        async for row in self._journal.ever_unknown():
+            if group is None or group.landed.patient != row.patient:
+                if group is not None:
+                    yield group
+                group = _Group(LandedRows(row.patient), {})
+            group.unknown[row.key] = row
+        if group is not None:
+            yield group
+
+    async def _scan_group(self, group: _Group, doubled: list[UnknownKey]) -> None:
         """List a group, and judge each of its keys; created ones that are there too often are added."""
-        first = next(iter(group.values()))
-        if not first.landed:
-            group = {**{row.key: row for row in await self._journal.landed_of(first.patient)}, **group}
-        listed = await self._listed(group)
+        landed, unknown = group
+        patient = landed.patient
+        if unknown:
+            landed = await self._journal.landed_of(patient)
+        reported = {**landed.record_ids, **{key: row.record_id for key, row in unknown.items()}}
+        self.unscanned -= landed.amount + len(unknown) - len(reported)  # of what was counted twice
+        listed = await self._listed(patient, reported)
         if listed is None:
             return
         ids, by_key = listed
-        done, shown = [], True
-        for key, unknown in group.items():
+        doubtful = [*unknown.values()]
+        for key, record_id in landed.record_ids.items():
+            if key in unknown:
+                continue
             records = by_key.get(key, ())
-            settled = unknown.landed and not (unknown.resent or unknown.refused)
-            if settled and len(records) == 1 and records[0].id == unknown.record_id:  # as nearly always
+            if len(records) == 1 and records[0].id == record_id:  # as nearly always
                 self.unscanned -= 1
+            else:
+                doubtful.append(landed.of(key))
+        done, shown = [], True
+        for row in doubtful:
+            if not _is_shown(row, ids):
+                shown = shown and not row.landed
                 continue
-            if not _is_shown(unknown, ids):
-                shown = shown and not unknown.landed
-                continue
+            records = by_key.get(row.key, ())
             # What shows one record of a kind cannot show that there is another, in this run or a later one.
-            seen = self._keys.sees_all or not unknown.resent or len(records) > 1
-            if not await self._is_done(unknown, records):
-                doubled += [unknown] if unknown.landed else []
-            elif seen and not unknown.landed:
-                done.append(key)
+            seen = self._keys.sees_all or not row.resent or len(records) > 1
+            if not await self._is_done(row, records):
+                doubled += [row] if row.landed else []
+            elif seen and not row.landed:
+                done.append(row.key)
             self.unscanned -= seen
-        self._journal.scanned(first.patient, done, landed=shown)
+        self._journal.scanned(patient, done, landed=shown)
 
     async def _is_done(self, unknown: UnknownKey, records: Sequence[Any]) -> bool:
         """Take down whether a key is there too often; tell whether no later run need look at it."""
@@ -257,21 +287,10 @@ class DuplicateScan:
                 self.found[at] = duplicate
         return duplicate
 
-    async def _groups(self, keys: AsyncIterator[UnknownKey]) -> AsyncGenerator[dict[str, UnknownKey], None]:
-        """Give keys of the journal, those of one group together."""
-        group: dict[str, UnknownKey] = {}
-        async for unknown in keys:
-            if group and next(iter(group.values())).patient != unknown.patient:
-                yield group
-                group = {}
-            group[unknown.key] = unknown
-        if group:
-            yield group
-
-    async def _listed(self, group: Mapping[str, UnknownKey]) -> tuple[set[str], Mapping[str, Sequence[Any]]] | None:
+    async def _listed(
+        self, patient: str, reported: Mapping[str, str | None]
+    ) -> tuple[set[str], Mapping[str, Sequence[Any]]] | None:
         """List a patient until all that was reported is shown, as often as is within reason; None where it failed."""
-        patient = next(iter(group.values())).patient
-        reported = {key: unknown.record_id for key, unknown in group.items()}
         ids = {*reported.values()} - {None}
         tries = 0
         listed = error = None
