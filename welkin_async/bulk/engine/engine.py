@@ -501,7 +501,8 @@ class Engine(Generic[RowT, R]):
             if step is AdmissionStep.CHECK and problem is None:
                 admission, step, looks = None, AdmissionStep.SEND, True  # it is as new, once it is not there
             if look is not None and looks and step is not AdmissionStep.REFUSE and row.sendable and row.key:
-                outcome = await self._look_first(worker, look, row, admission)
+                absent = admission is None and look.lets_pass(row)
+                outcome = None if absent else await self._look_first(worker, look, row, admission)
                 if outcome is not None:
                     await self._settle(worker, outcome)
                     return
@@ -555,8 +556,7 @@ class Engine(Generic[RowT, R]):
             BaseException: what came in between; the row has its outcome then.
         """
         try:
-            absent = admission is None and look.lets_pass(row)
-            return None if absent else await look.outcome_of(row, admission)
+            return await look.outcome_of(row, admission)
         except BaseException as failure:
             await self._break_off(worker, row, failure, sent=row.index in look.changing)
             raise

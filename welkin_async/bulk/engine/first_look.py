@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from welkin_async.bulk.actions.action import BulkOperation
@@ -34,6 +35,7 @@ class FirstLook:
             None where nothing of it can be there.
 
     Attributes:
+        lets_pass: Tells whether it is known at once that a row, of which no journal knows, is to be sent.
         changing: Positions of rows whose record may be changed by a request that is out.
     """
 
@@ -48,19 +50,12 @@ class FirstLook:
     ) -> None:
         self._operation = operation
         self._existing = existing
+        self.lets_pass: Callable[[PreparedRow], bool] = existing.is_absent
         self._updates = updates
         self._reconciler = reconciler
         self._scan = scan
         self._adopted_since = adopted_since
         self.changing: set[int] = set()
-
-    def lets_pass(self, row: PreparedRow) -> bool:
-        """Tell whether it is known at once that a row of which no journal knows is to be sent.
-
-        Args:
-            row: The row.
-        """
-        return self._existing.is_absent(row)
 
     async def outcome_of(self, row: PreparedRow, admission: Admission | None) -> Outcome[Any, Any] | None:
         """Return the outcome of a row that is not to be sent; None of one that is, or is to be looked for in rounds.

@@ -97,6 +97,7 @@ class ExistingRecords:
         self._long: dict[str, int] = {}  # requests for keys until a listing is no dearer, by group
         self._sought: dict[str, dict[str, tuple[str, ...]]] = {}  # keys to be asked for, by group and row's key
         self._any_long = False
+        self._expected: str | None = None  # the group that was begun to be listed last, unless it is long
         self._whole: set[str] = set()  # groups that are to be listed however long they are
         self._listers: set[asyncio.Task[None]] = set()
         self._first: list[PreparedRow] | None = []  # until they have been looked for
@@ -115,6 +116,8 @@ class ExistingRecords:
         Args:
             row: The row.
         """
+        if row.group == self._expected and self._first is None:
+            return  # as of most rows where those of a group come together
         if row.key and row.group not in self._empty and row.sendable and not self._vouches(row):
             if self._first is not None:
                 self._first.append(row)
@@ -123,6 +126,7 @@ class ExistingRecords:
                     self._seek(row)
             else:
                 self._flight(row.group)
+                self._expected = row.group
 
     def is_absent(self, row: PreparedRow) -> bool:
         """Tell whether it is known at once that a row is not there; where that is not so, `find` tells.
@@ -356,6 +360,7 @@ class ExistingRecords:
             began, records = await self._records(lambda: self._keys.listing_or_long(group), _TRIES)
         except LongListingError as long:
             self._long[group] = long.pages
+            self._expected = None
             self._any_long = True
             if len(self._long) > _REMEMBERED:
                 del self._long[next(iter(self._long))]

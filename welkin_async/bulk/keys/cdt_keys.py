@@ -119,6 +119,7 @@ class CdtKeys:
         self._scope = scope.unchecked()
         self._cdt = cdt
         self.field: str = field
+        self._is_text = field == "external_id"
         self._comparison = comparison
         self._confirm = confirm
         self.space = space
@@ -179,11 +180,13 @@ class CdtKeys:
         """Return what a record carries in the key field."""
         body = record.__wire__().get("jsonBody")
         value = (body if type(body) is dict else record.body).get(self.field)
+        if type(value) is str and self._is_text:  # as nearly always: without the call
+            return value.strip()
         return None if value is None else self._comparable(value)
 
     def _comparable(self, value: object) -> str:
         """Write a key in the one form in which keys are compared: the server may trim text, and write GUIDs its way."""
-        return canonical(value) if self.field == "external_guid" else str(value).strip()
+        return str(value).strip() if self._is_text else canonical(value)
 
     def shows(self, record: CdtRecord, created: CdtRecord) -> bool:
         """Tell whether a record that was found is the one that was created: others may have its key, from before."""

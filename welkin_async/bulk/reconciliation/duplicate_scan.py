@@ -228,25 +228,24 @@ class DuplicateScan:
         listed = await self._listed(patient, reported)
         if listed is None:
             return
-        ids, by_key = listed
-        doubtful = [*unknown.values()]
-        for key, record_id in landed.record_ids.items():
-            if key in unknown:
-                continue
-            records = by_key.get(key, ())
-            if len(records) == 1 and records[0].id == record_id:  # as nearly always
-                self.unscanned -= 1
-            else:
-                doubtful.append(landed.of(key))
+        records, once = listed
+        if not unknown and landed.record_ids.items() <= once.items():  # as nearly always
+            self.unscanned -= len(reported)
+            self._journal.scanned(patient, (), landed=True)
+            return
+        ids, by_key = {record.id for record in records}, group_by_key(records, self._keys)
+        doubtful = [landed.of(key) for key, id in landed.record_ids.items() if once.get(key) != id and key not in unknown]
+        doubtful += unknown.values()
+        self.unscanned -= len(reported) - len(doubtful)
         done, shown = [], True
         for row in doubtful:
             if not _is_shown(row, ids):
                 shown = shown and not row.landed
                 continue
-            records = by_key.get(row.key, ())
+            found = by_key.get(row.key, ())
             # What shows one record of a kind cannot show that there is another, in this run or a later one.
-            seen = self._keys.sees_all or not row.resent or len(records) > 1
-            if not await self._is_done(row, records):
+            seen = self._keys.sees_all or not row.resent or len(found) > 1
+            if not await self._is_done(row, found):
                 doubled += [row] if row.landed else []
             elif seen and not row.landed:
                 done.append(row.key)
@@ -289,8 +288,12 @@ class DuplicateScan:
 
     async def _listed(
         self, patient: str, reported: Mapping[str, str | None]
-    ) -> tuple[set[str], Mapping[str, Sequence[Any]]] | None:
-        """List a patient until all that was reported is shown, as often as is within reason; None where it failed."""
+    ) -> tuple[Sequence[Any], Mapping[str, str]] | None:
+        """List a patient until all that was reported is shown, as often as is within reason; None where it failed.
+
+        Returns:
+            The records; and by key, of each that one record alone carries, that record's id.
+        """
         ids = {*reported.values()} - {None}
         tries = 0
         listed = error = None
@@ -298,11 +301,11 @@ class DuplicateScan:
             records, answered, error = await look(self._keys.copies(patient, reported, self._since), self._server)
             if records is not None:
                 try:
-                    listed = {record.id for record in records}, group_by_key(records, self._keys)
+                    listed = records, self._carried_once(records)
                 except DecodeError as unreadable:
                     self._fail(unreadable)
                     return None
-                if ids <= listed[0]:
+                if reported.items() <= listed[1].items() or ids <= {record.id for record in records}:
                     return listed
             if answered and isinstance(error, RateLimitedError):
                 break  # it has been refused for long, and others not
@@ -311,6 +314,22 @@ class DuplicateScan:
         if listed is None:
             self._fail(error or ProofError("the final scan could not list a patient's records completely"))
         return listed
+
+    def _carried_once(self, records: Sequence[Any]) -> dict[str, str]:
+        """Return the ids of records whose key no other carries, by key.
+
+        Raises:
+            DecodeError: a record's key cannot be read, so that it may be any.
+        """
+        once: dict[str, str] = {}
+        often: list[str] = []
+        key_of = self._keys.key_of
+        for record in records:
+            if (key := key_of(record)) is not None and once.setdefault(key, id := record.id) != id:
+                often.append(key)
+        for key in often:
+            once.pop(key, None)
+        return once
 
 
 def _is_shown(unknown: UnknownKey, ids: set[str]) -> bool:
