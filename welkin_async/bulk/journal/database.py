@@ -22,9 +22,11 @@ from welkin_async.bulk.errors import JournalError, JournalMismatchError
 from welkin_async.bulk.file_lock import JournalLock
 from welkin_async.bulk.journal.ledger import Ledger, Mode, Reservation, redoable
 from welkin_async.http.private_file import UnsafeFileError, check_private, open_private
+from welkin_async.wire.codec import best_codec
 
 _APPLICATION, _VERSION = 0x574B4A4C, 3
 _CACHE = 1024  # KiB of pages for each connection
+_CODEC = best_codec()
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (start INTEGER PRIMARY KEY, stop INTEGER NOT NULL, since REAL NOT NULL);
@@ -35,7 +37,7 @@ CREATE TABLE unknowns (patient TEXT NOT NULL, key TEXT NOT NULL, position INTEGE
     record_id TEXT, resent INTEGER NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (patient, key)) WITHOUT ROWID;
 CREATE TABLE keys (hash BLOB PRIMARY KEY, digest BLOB NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE identities (chunk INTEGER PRIMARY KEY, digests BLOB NOT NULL);
-CREATE TABLE landed (number INTEGER PRIMARY KEY, patient TEXT NOT NULL, amount INTEGER NOT NULL, rows TEXT NOT NULL);
+CREATE TABLE landed (number INTEGER PRIMARY KEY, patient TEXT NOT NULL, amount INTEGER NOT NULL, rows BLOB NOT NULL);
 """
 # What landed is added in about the order of the source; by patient it is wanted in the end alone.
 _BY_PATIENT = "CREATE INDEX IF NOT EXISTS landed_by_patient ON landed (patient)"
@@ -92,9 +94,10 @@ class LandedRows:
     positions: dict[str, int] = attrs.field(factory=dict, init=False)
     amount: int = attrs.field(default=0, init=False)
 
-    def add(self, text: str) -> None:
+    def add(self, text: bytes) -> None:
         """Add what was written of some rows: their positions, keys and records, in JSON."""
-        positions, keys, record_ids = json.loads(text)
+        columns: Any = _CODEC.loads(text)
+        positions, keys, record_ids = columns
         self.record_ids.update(zip(keys, record_ids, strict=True))
         self.positions.update(zip(keys, positions, strict=True))
         self.amount += len(keys)
@@ -244,7 +247,10 @@ class JournalDatabase:
             claims = ((key, *claim) for key, claim in sorted(batch.claims.items()))  # sorted: fewer pages change
             run("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", claims)
             run("INSERT OR REPLACE INTO identities VALUES (?, ?)", batch.identities.items())
-            landed = ((who, len(rows), json.dumps([*zip(*rows, strict=True)])) for who, rows in batch.landed.items())
+            landed = (
+                (patient, len(rows), _CODEC.dumps([list(column) for column in zip(*rows, strict=True)]))
+                for patient, rows in batch.landed.items()
+            )
             run("INSERT INTO landed (patient, amount, rows) VALUES (?, ?, ?)", landed)
             run("DELETE FROM landed WHERE patient = ?", ((patient,) for patient in batch.scanned))
 
@@ -257,7 +263,7 @@ class JournalDatabase:
         )
         return [UnknownKey(*row) for row in rows]
 
-    def landed_after(self, patient: str, number: int, limit: int) -> list[tuple[str, int, str]]:
+    def landed_after(self, patient: str, number: int, limit: int) -> list[tuple[str, int, bytes]]:
         """Read what landed behind some, by patient, of patients of whom no key is unknown.
 
         Args:
@@ -276,7 +282,7 @@ class JournalDatabase:
             (patient, number, limit),
         )
         with contextlib.closing(cursor):
-            found: list[tuple[str, int, str]] = []
+            found: list[tuple[str, int, bytes]] = []
             for *each, amount in cursor:
                 found.append((each[0], each[1], each[2]))
                 limit -= amount

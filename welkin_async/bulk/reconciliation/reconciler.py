@@ -247,22 +247,23 @@ class Reconciler:
             changed: The fields that the server dropped or changed.
             again: What it was pending as before, where it was sent again.
         """
+        id = record.id
         if again is not None:
-            self._note(row, again.first_sent, record_id=record.id)
+            self._note(row, again.first_sent, record_id=id)
         if self._journal.wants_anchors:
-            self._journal.anchor(row.group, record.id)
+            self._journal.anchor(row.group, id)
         if again is None and self._scans_all:
-            self._journal.landed(self._admission.slot(row.index), row.key or "", row.group, record.id)
+            self._journal.landed(self._admission.slot(row.index), row.key or "", row.group, id)
         if not self.proof.begun:
             self.proof.begin(record, row.group, row.key or "")
         elif changed and self.keys.field in changed:
             self._disarm()
-        self._newest = _Created(row.group, record.id, sent, time.monotonic())
+        self._newest = _Created(row.group, id, sent, time.monotonic())
         if self.pending:
             self._measure_skew(record)
         for pending in self._by_group.get(row.group, {}).values():
             if pending.witness is None and sent >= pending.ended + self._options.settle:
-                pending.witness = record.id
+                pending.witness = id
 
     def refused(self, row: PreparedRow) -> None:
         """Take note of a row that is reported as refused: an error names no record, so the final scan looks for it."""
