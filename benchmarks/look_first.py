@@ -2,20 +2,25 @@
 
 Each import runs in a process of its own against a server in another, ``trust`` and ``check`` in turn, so that what
 disturbs one disturbs the other. Times are compared round by round, and by their least: whatever else runs only adds.
+With ``--command-line`` a file is imported by the command, with a journal on the disk, and timed from start to exit.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import json
+import os
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -81,6 +86,7 @@ async def compare(
     rounds: int,
     concurrency: int,
     latency: float,
+    command_line: bool,
 ) -> None:
     """Import with and without a look, and print what it took.
 
@@ -93,6 +99,7 @@ async def compare(
         rounds: How often.
         concurrency: Requests at once.
         latency: Seconds the server takes for every answer.
+        command_line: Whether a file is imported by the command.
     """
     found: dict[str, list[dict[str, Any]]] = {"trust": [], "check": []}
     for _ in range(rounds):
@@ -112,7 +119,8 @@ async def compare(
                     await in_process(ids, {**options, "existing": "trust", "prefix": "k", "shuffled": False})
                 before = await requests_of(server)
                 prefix = "k" if existing == "check" or not there else "other"
-                told = await in_process(ids, {**options, "existing": existing, "prefix": prefix})
+                options = {**options, "existing": existing, "prefix": prefix}
+                told = await (by_command(server, ids, options) if command_line else in_process(ids, options))
                 told["requests"] = await requests_of(server) - before
             found[existing].append(told)
     trust, check = (min(each, key=itemgetter("seconds")) for each in found.values())
@@ -135,6 +143,37 @@ async def in_process(ids: list[str], options: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
+async def by_command(server: SandboxProcess, ids: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    """Import a file by the command, in a directory of its own, and tell what that took from start to exit."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "medications.csv")
+        with path.open("w", newline="") as file:
+            write = csv.writer(file).writerow
+            write(("patient", "key", "medication_name", "medication_refills"))
+            for row in rows_of(ids, options["rows"], shuffled=options["shuffled"], prefix=options["prefix"]):
+                write((row.patient_id, row.key, *row.fields.values()))
+        command = [str(Path(sys.executable).parent / "welkin-async"), "import", str(path), "--cdt", CDT, "--existing"]
+        command += [options["existing"], "--patient-column", "patient", "--key-column", "key", "--json"]
+        command += ["--concurrency", str(options["concurrency"])]
+        environment = {**os.environ, **server.environ(), "WELKIN_ENGINE": options["welkin"]["engine"]}
+        began = time.perf_counter()
+        running = subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE)
+        out, used = await asyncio.to_thread(ended, running)
+        seconds = time.perf_counter() - began
+    counts = {name: json.loads(out)[name] for name in ("created", "unchanged", "outcome", "lookups")}
+    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak_kib": used.ru_maxrss, **counts}
+
+
+def ended(running: subprocess.Popen[bytes]) -> tuple[bytes, resource.struct_rusage]:
+    """Wait until a process has ended; return what it has printed, and what it took."""
+    assert running.stdout is not None
+    with running.stdout as pipe:
+        out = pipe.read()
+    _, status, used = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    return out, used
+
+
 def main() -> None:
     """Run the comparisons that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.look_first", description=__doc__)
@@ -147,6 +186,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds the server takes for every answer")
     parser.add_argument("--shuffled", action="store_true")
     parser.add_argument("--there", action="store_true", help="all rows are on the server already")
+    parser.add_argument("--command-line", action="store_true", help="by the command, from start to exit")
     given = parser.parse_args()
     if given.one:
         options = json.loads(given.one)
@@ -164,6 +204,7 @@ def main() -> None:
                 rounds=given.rounds,
                 concurrency=given.concurrency,
                 latency=given.latency,
+                command_line=given.command_line,
             )
         )
 
