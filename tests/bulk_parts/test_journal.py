@@ -260,9 +260,12 @@ async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Jou
     for number in range(20):
         journal.landed(number, f"key {number}", f"patient {number % 4}", f"r{number}")
     assert await journal.count_unscanned() == 20
-    rows = [row async for row in journal.ever_landed()]
-    assert sorted(row.position for row in rows) == [*range(20)]
-    assert [row.patient for row in rows] == sorted(row.patient for row in rows)
+    groups = [each async for each in journal.ever_landed()]
+    assert [each.patient for each in groups] == [f"patient {number}" for number in range(4)]
+    for patient, group in enumerate(groups):
+        numbers = range(patient, 20, 4)
+        assert group.record_ids == {f"key {number}": f"r{number}" for number in numbers}
+        assert group.positions == {f"key {number}": number for number in numbers}
     journal.scanned("patient 0", (), landed=True)
     journal.scanned("patient 1", (), landed=True)
     journal.scanned("patient 2", ())  # a row of it was not shown
@@ -270,9 +273,25 @@ async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Jou
     assert await journal.count_unscanned() == 11
     await journal.aclose()
     again = await opened(path)
-    assert {row.patient for row in [row async for row in again.ever_landed()]} == {f"patient {n}" for n in (0, 2, 3)}
-    assert [row.key for row in await again.landed_of("patient 0")] == ["key 20"]
+    assert [each.patient async for each in again.ever_landed()] == [f"patient {number}" for number in (0, 2, 3)]
+    assert (await again.landed_of("patient 0")).record_ids == {"key 20": "r20"}
     await again.aclose()
+
+
+async def test_what_landed_of_a_patient_is_given_together_however_it_was_written(journal: Journal) -> None:
+    await journal.reserve(0)
+    for number in range(2_400):  # more than is read at once, written at several times and in any order
+        journal.landed(number, f"key {number}", f"patient {number % 3}", f"r{number}")
+        if number % 100 == 99:
+            await journal.flush()
+    journal.landed(3, "key 3", "patient 0", "r3 again")  # made again, say: the last record is looked for
+    journal.unknown(7, "key 7", "patient 1", 1.0)  # patients with such are looked at when all has landed
+    assert await journal.count_unscanned() == 2_402
+    first, last = [each async for each in journal.ever_landed()]
+    assert (first.patient, len(first.record_ids), first.amount) == ("patient 0", 800, 801)
+    assert (first.record_ids["key 3"], first.of("key 3").record_id) == ("r3 again", "r3 again")
+    assert (last.patient, len(last.record_ids), last.amount) == ("patient 2", 800, 800)
+    assert len((await journal.landed_of("patient 1")).record_ids) == 800
 
 
 async def test_scanned_rows_are_forgotten_while_a_long_scan_goes_on(journal: Journal, path: Path) -> None:
@@ -280,9 +299,9 @@ async def test_scanned_rows_are_forgotten_while_a_long_scan_goes_on(journal: Jou
     for number in range(9_000):
         journal.landed(number, f"key {number}", f"patient {number:04}", f"r{number}")
     seen = 0
-    async for row in journal.ever_landed():
-        journal.scanned(row.patient, (), landed=True)
-        seen += 1
+    async for group in journal.ever_landed():
+        journal.scanned(group.patient, (), landed=True)
+        seen += len(group.record_ids)
     assert seen == 9_000
     assert await unscanned(copied(path)) < 9_000 - 4_000 + 1
     await journal.flush()

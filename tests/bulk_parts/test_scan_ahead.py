@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from welkin_async.bulk.journal.database import UnknownKey
+from welkin_async.bulk.journal.database import LandedRows, UnknownKey
 from welkin_async.bulk.reconciliation.duplicate_scan import DuplicateScan
 
 
@@ -25,10 +26,13 @@ class Journal:
     async def count_unscanned(self) -> int:
         return 20 * self.rows
 
-    async def ever_landed(self) -> AsyncIterator[UnknownKey]:
-        for number in range(20 * self.rows):
-            self.read += 1
-            yield UnknownKey(number, f"k{number}", f"p{number // self.rows:02}", 0.0, f"r{number}", landed=True)
+    async def ever_landed(self) -> AsyncIterator[LandedRows]:
+        for patient in range(20):
+            numbers = range(patient * self.rows, (patient + 1) * self.rows)
+            landed = LandedRows(f"p{patient:02}")
+            landed.add(json.dumps([[*numbers], [f"k{n}" for n in numbers], [f"r{n}" for n in numbers]]).encode())
+            self.read += self.rows
+            yield landed
 
     async def ever_unknown(self) -> AsyncIterator[UnknownKey]:
         nothing: list[UnknownKey] = []

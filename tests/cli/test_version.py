@@ -61,3 +61,9 @@ def test_the_shell_completes_names_of_profiles(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "welkin_async.cli"]
     done = subprocess.run(program, env={**environment({}), **env}, capture_output=True, text=True, check=False)
     assert set(done.stdout.split()) == {"staging", "stable"}
+
+
+def test_the_local_server_is_loaded_by_its_own_commands_alone() -> None:
+    program = "import sys, welkin_async.cli.app; print(*{'aiohttp.web', 'welkin_async.sandbox'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -17,7 +17,6 @@ from welkin_async.cli.progress import progress_shown
 from welkin_async.cli.runtime import in_parallel
 from welkin_async.files.report.row_counts import RowCounts
 from welkin_async.files.report.text import aligned, whole
-from welkin_async.sandbox import SandboxProcess
 from welkin_async.session import Welkin
 from welkin_async.wire.dates import format_datetime
 
@@ -127,6 +126,8 @@ class Demo:
             WelkinError: a patient could not be created, or a page not be read.
             RuntimeError: the server did not start.
         """
+        from welkin_async.sandbox import SandboxProcess  # not for the other commands
+
         print(f"A local Welkin V8 server, in a process of its own; Python {platform.python_version()}.\n")  # noqa: T201
         async with SandboxProcess() as server:
             welkin = Welkin(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
@@ -17,7 +17,9 @@ from welkin_async.cli.options.groups import expanded
 from welkin_async.cli.progress import say
 from welkin_async.cli.runtime import Interrupt, finish
 from welkin_async.cli.wording import CommandError
-from welkin_async.sandbox import DEFAULT_CDTS, Sandbox, read_formations
+
+if TYPE_CHECKING:
+    from welkin_async.sandbox import Sandbox
 
 
 class RetryAfter(StrEnum):
@@ -59,9 +61,6 @@ def serve_sandbox(
     flags: ServerFlags,
 ) -> None:
     """Run a local Welkin V8 server until Ctrl-C, and print the variables that point to it."""
-    # Its records are kept for good; looking through them again and again for garbage costs more than serving.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
     finish(lambda interrupt: _serve(flags, cdt or (), interrupt))
 
 
@@ -71,6 +70,11 @@ async def _serve(flags: ServerFlags, files: Iterable[Path], interrupt: Interrupt
     Raises:
         CommandError: an option does not fit, or the port is taken.
     """
+    from welkin_async.sandbox import DEFAULT_CDTS, Sandbox, read_formations  # not for the other commands
+
+    # Its records are kept for good; looking through them again and again for garbage costs more than serving.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     interrupt.orderly = True
     cdts: dict[str, Any] = dict(DEFAULT_CDTS)
     for path in files:
