@@ -17,6 +17,7 @@ SUPPORTED = ["3.11", "3.12", "3.13"]
 # What an interpreter between the oldest and the newest is tried with: sockets, files, and the classes of records.
 MIDDLE = ["tests/shared", "tests/net", "tests/bulk", "tests/files", "tests/resources", "tests/unit", "tests/typing"]
 PURE = [
+    "tests/exactly",
     "tests/hostile",
     "tests/rate",
     "tests/contract",
