@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.bulk_parts.test_journal import opened
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.reconciliation.duplicate_scan import DuplicateScan
 from welkin_async.errors import WelkinError
@@ -41,7 +40,7 @@ async def scanned(journal: Journal, held: Mapping[str, Sequence[tuple[str, str |
 
 
 async def test_a_double_is_named_among_many_and_again_by_the_next_run(tmp_path: Path) -> None:
-    journal = await opened(tmp_path / "journal")
+    journal = await Journal.open(tmp_path / "journal", source="s", target="t")
     await journal.reserve(0)
     for number in range(40):
         journal.landed(number, f"k{number}", f"p{number % 2}", f"r{number}")
@@ -60,7 +59,7 @@ async def test_a_double_is_named_among_many_and_again_by_the_next_run(tmp_path: 
 
 
 async def test_a_key_that_was_created_and_unknown_is_counted_once(tmp_path: Path) -> None:
-    journal = await opened(tmp_path / "journal")
+    journal = await Journal.open(tmp_path / "journal", source="s", target="t")
     await journal.reserve(0)
     for number in range(3):
         journal.landed(number, f"k{number}", "p", f"r{number}")

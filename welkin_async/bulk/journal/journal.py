@@ -434,17 +434,18 @@ class Journal:
         Raises:
             JournalError: the journal cannot be read, or is closed.
         """
-        patient, number = "", -1
+        after = "", -1
         landed: LandedRows | None = None
         self._check()
         self._send()  # what landed; what is scanned meanwhile lies before the next page
-        while page := await self._store.call(lambda: self._files.landed_after(patient, number, _PAGE)):  # noqa: B023
-            for patient, number, text in page:
+        while page := await self._store.call(lambda: self._files.landed_after(*after, _PAGE)):  # noqa: B023
+            for patient, _, text in page:
                 if landed is None or landed.patient != patient:
                     if landed is not None:
                         yield landed
                     landed = LandedRows(patient)
                 landed.add(text)
+            after = page[-1][:2]
             self._check()
         if landed is not None:
             yield landed

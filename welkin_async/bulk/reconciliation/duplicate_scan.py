@@ -234,7 +234,9 @@ class DuplicateScan:
             self._journal.scanned(patient, (), landed=True)
             return
         ids, by_key = {record.id for record in records}, group_by_key(records, self._keys)
-        doubtful = [landed.of(key) for key, id in landed.record_ids.items() if once.get(key) != id and key not in unknown]
+        doubtful = [
+            landed.of(key) for key, id in landed.record_ids.items() if once.get(key) != id and key not in unknown
+        ]
         doubtful += unknown.values()
         self.unscanned -= len(reported) - len(doubtful)
         done, shown = [], True
@@ -322,13 +324,14 @@ class DuplicateScan:
             DecodeError: a record's key cannot be read, so that it may be any.
         """
         once: dict[str, str] = {}
-        often: list[str] = []
+        often: set[str] = set()
         key_of = self._keys.key_of
         for record in records:
-            if (key := key_of(record)) is not None and once.setdefault(key, id := record.id) != id:
-                often.append(key)
+            key, id = key_of(record), record.id
+            if key is not None and once.setdefault(key, id) != id:
+                often.add(key)
         for key in often:
-            once.pop(key, None)
+            del once[key]
         return once
 
 
