@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -30,7 +29,7 @@ class Journal:
         for patient in range(20):
             numbers = range(patient * self.rows, (patient + 1) * self.rows)
             landed = LandedRows(f"p{patient:02}")
-            landed.add(json.dumps([[*numbers], [f"k{n}" for n in numbers], [f"r{n}" for n in numbers]]).encode())
+            landed.add(numbers, [f"k{n}" for n in numbers], [f"r{n}" for n in numbers])
             self.read += self.rows
             yield landed
 

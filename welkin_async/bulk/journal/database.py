@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -26,7 +26,6 @@ from welkin_async.wire.codec import best_codec
 
 _APPLICATION, _VERSION = 0x574B4A4C, 3
 _CACHE = 1024  # KiB of pages for each connection
-_CODEC = best_codec()
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (start INTEGER PRIMARY KEY, stop INTEGER NOT NULL, since REAL NOT NULL);
@@ -94,10 +93,8 @@ class LandedRows:
     positions: dict[str, int] = attrs.field(factory=dict, init=False)
     amount: int = attrs.field(default=0, init=False)
 
-    def add(self, text: bytes) -> None:
-        """Add what was written of some rows: their positions, keys and records, in JSON."""
-        columns: Any = _CODEC.loads(text)
-        positions, keys, record_ids = columns
+    def add(self, positions: Sequence[int], keys: Sequence[str], record_ids: Sequence[str]) -> None:
+        """Add some rows."""
         self.record_ids.update(zip(keys, record_ids, strict=True))
         self.positions.update(zip(keys, positions, strict=True))
         self.amount += len(keys)
@@ -165,6 +162,7 @@ class JournalDatabase:
         self, path: Path, source: str, target: str, keys: str, *, restart: bool, temporary: bool = False
     ) -> None:
         self._path = path
+        self._codec = best_codec()
         self.temporary = temporary
         self._lock = JournalLock(path)
         self._lock.take()
@@ -248,7 +246,7 @@ class JournalDatabase:
             run("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", claims)
             run("INSERT OR REPLACE INTO identities VALUES (?, ?)", batch.identities.items())
             landed = (
-                (patient, len(rows), _CODEC.dumps([list(column) for column in zip(*rows, strict=True)]))
+                (patient, len(rows), self._codec.dumps([list(column) for column in zip(*rows, strict=True)]))
                 for patient, rows in batch.landed.items()
             )
             run("INSERT INTO landed (patient, amount, rows) VALUES (?, ?, ?)", landed)
@@ -263,7 +261,7 @@ class JournalDatabase:
         )
         return [UnknownKey(*row) for row in rows]
 
-    def landed_after(self, patient: str, number: int, limit: int) -> list[tuple[str, int, bytes]]:
+    def landed_after(self, patient: str, number: int, limit: int) -> list[tuple[str, int, Any]]:
         """Read what landed behind some, by patient, of patients of whom no key is unknown.
 
         Args:
@@ -272,7 +270,7 @@ class JournalDatabase:
             limit: With how many rows to stop; what was written together is read together.
 
         Returns:
-            For each that was written at once: the patient, its number, and the text for `LandedRows`.
+            For each that was written at once: the patient, its number, and what `LandedRows.add` takes.
         """
         self.writer.execute(_BY_PATIENT)
         cursor = self.writer.execute(
@@ -282,9 +280,9 @@ class JournalDatabase:
             (patient, number, limit),
         )
         with contextlib.closing(cursor):
-            found: list[tuple[str, int, bytes]] = []
-            for *each, amount in cursor:
-                found.append((each[0], each[1], each[2]))
+            found: list[tuple[str, int, Any]] = []
+            for who, at, text, amount in cursor:
+                found.append((who, at, self._codec.loads(text)))
                 limit -= amount
                 if limit <= 0:
                     break
@@ -295,7 +293,8 @@ class JournalDatabase:
         self.writer.execute(_BY_PATIENT)
         landed = LandedRows(patient)
         for (text,) in self.writer.execute("SELECT rows FROM landed WHERE patient = ? ORDER BY number", (patient,)):
-            landed.add(text)
+            rows: Any = self._codec.loads(text)
+            landed.add(*rows)
         return landed
 
     def count_unscanned(self) -> int:

@@ -439,12 +439,12 @@ class Journal:
         self._check()
         self._send()  # what landed; what is scanned meanwhile lies before the next page
         while page := await self._store.call(lambda: self._files.landed_after(*after, _PAGE)):  # noqa: B023
-            for patient, _, text in page:
+            for patient, _, rows in page:
                 if landed is None or landed.patient != patient:
                     if landed is not None:
                         yield landed
                     landed = LandedRows(patient)
-                landed.add(text)
+                landed.add(*rows)
             after = page[-1][:2]
             self._check()
         if landed is not None:
