@@ -11,6 +11,7 @@ import pytest
 
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
+from .conftest import KINDS
 from .pace_runs import EVEN, LIMIT, run, settings, start, told
 from .servers import until
 
@@ -57,7 +58,12 @@ async def test_a_holder_that_is_killed_while_it_asks_costs_one_more_request(
 
 
 @pytest.mark.timing
-@pytest.mark.parametrize("rows", [[300] * 4, [900, 100, 100, 100]], ids=["even", "uneven"])
+@pytest.mark.parametrize(
+    ("url", "rows"),
+    [*((kind, [300] * 4) for kind in KINDS), ("sqlite", [900, 100, 100, 100])],  # how they divide is the same for all
+    indirect=["url"],
+    ids=lambda value: value if isinstance(value, str) else "even" if len(set(value)) == 1 else "uneven",
+)
 async def test_four_processes_send_together_what_they_were_told(server: Sandbox, url: str, rows: list[int]) -> None:
     found = await run(server, url, rows, LIMIT)
     assert (found.lost, found.doubled) == (0, 0)
