@@ -21,6 +21,7 @@ import attrs
 from welkin_async.bulk.errors import JournalError, JournalMismatchError
 from welkin_async.bulk.file_lock import JournalLock
 from welkin_async.bulk.journal.ledger import Ledger, Mode, Reservation, redoable
+from welkin_async.bulk.position_set import RangeSet
 from welkin_async.http.private_file import UnsafeFileError, check_private, open_private
 from welkin_async.wire.codec import best_codec
 
@@ -48,6 +49,15 @@ SELECT position, CASE
     WHEN ? = 'retry' AND status IN ('rejected', 'failed') AND position IN (SELECT position FROM unknowns) THEN 'unknown'
     ELSE status END
 FROM outcomes WHERE redo = 0 ORDER BY position
+"""
+
+
+# Positions that follow each other without a gap differ as much from their number in order.
+_CLAIMED = """
+SELECT min(position), max(position) + 1 FROM (
+    SELECT position, position - row_number() OVER (ORDER BY position) AS gap
+    FROM (SELECT DISTINCT position FROM keys WHERE position >= 0)
+) GROUP BY gap ORDER BY 1
 """
 
 
@@ -207,6 +217,10 @@ class JournalDatabase:
         (self.last_unknown,) = read("SELECT coalesce(max(since), 0.0) FROM unknowns").fetchone()
         counts = dict(read("SELECT status, count(*) FROM outcomes WHERE redo = 0 GROUP BY status"))
         return ledger, {"created": len(ledger.created), **counts}
+
+    def claimed(self) -> RangeSet:
+        """Read the positions whose rows have claimed a key, as ranges."""
+        return RangeSet(self.writer.execute(_CLAIMED) if self.run > 1 else ())
 
     def reserve(self, reservation: Reservation, mode: Mode) -> None:
         """Commit a reservation, on the disk: the mark, and which earlier outcomes are taken up."""

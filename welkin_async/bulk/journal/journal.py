@@ -48,7 +48,13 @@ class Journal:
     """
 
     def __init__(
-        self, store: WriterThread, files: JournalDatabase, ledger: Ledger, mode: Mode, earlier: Mapping[str, int]
+        self,
+        store: WriterThread,
+        files: JournalDatabase,
+        ledger: Ledger,
+        mode: Mode,
+        earlier: Mapping[str, int],
+        claimed: RangeSet,
     ) -> None:
         self.earlier = MappingProxyType(dict(earlier))
         self.lag = files.lag
@@ -64,8 +70,10 @@ class Journal:
         self._claims = KeyClaims(files)
         self._fingerprint = SourceFingerprint(files)
         self._buffer = WriteBatch(ledger.created, self._claims, self._fingerprint, self._send)
-        # Positions of keys that this run has met; a first run has met every key there is.
+        self._claimed = claimed  # positions of keys that earlier runs have met
+        # Positions of rows that this run has met; in a first run each row stands at its own.
         self._taken: RangeSet | None = None if files.run == 1 else RangeSet()
+        self._free = ledger.unused_from  # from here on to look for a position that is nobody's
         self._moved = False  # whether the source has changed since the run before
         self._doubtful: set[str] = set()
         self._reserving: asyncio.Future[None] | None = None
@@ -112,11 +120,12 @@ class Journal:
         files = await store.open(lambda: JournalDatabase(Path(path), source, target, keys, restart=mode == "restart"))
         try:
             ledger, earlier = await store.call(lambda: files.load(mode, block))
+            claimed = await store.call(files.claimed)
         except BaseException:
             store.end()
             await store.ended()
             raise
-        return cls(store, files, ledger, mode, earlier)
+        return cls(store, files, ledger, mode, earlier, claimed)
 
     @classmethod
     async def open_private(cls) -> Self:
@@ -130,7 +139,7 @@ class Journal:
         store = WriterThread()
         files = await store.open(JournalDatabase.private)
         ledger, earlier = await store.call(lambda: files.load("resume", 1000))
-        return cls(store, files, ledger, "resume", earlier)
+        return cls(store, files, ledger, "resume", earlier, RangeSet())
 
     @property
     def is_new(self) -> bool:
@@ -160,13 +169,16 @@ class Journal:
         self._buffer.fold()
         return self._ledger.state(position)
 
-    def known(self, position: int, key: str | None = None, digest: bytes = b"") -> PositionState:
+    def known(
+        self, position: int, key: str | None = None, digest: bytes = b"", *, moves: bool = False
+    ) -> PositionState:
         """Return what earlier runs have left of a row, wherever it stands by now; nothing is taken in.
 
         Args:
             position: Where the row stands.
             key: The key that it will claim; None for none.
             digest: A hash of its content, by which it is the row that has claimed the key; empty where any is.
+            moves: Whether rows are known by keys of their own; see `enter`.
 
         Raises:
             JournalError: the journal cannot be read.
@@ -174,7 +186,8 @@ class Journal:
         if self._taken is None:
             return NEW  # a first run
         if key is None:
-            return self.state(position)
+            own = self._own_position(position) if moves else position
+            return NEW if own is None else self.state(own)
         held = self._claims.holder(key)
         return NEW if held is None or not held[0].startswith(digest[:8]) else self.state(held[1])
 
@@ -194,11 +207,13 @@ class Journal:
         *,
         verify: bool = False,
         verified: bool = False,
+        moves: bool = False,
     ) -> tuple[Claim, PositionState, int, bool]:
         """Take a row in before anything is sent: `verify`, `claim`, `state` and `covers` in one.
 
         Where rows are not verified a key of its own tells which row it is, wherever it stands by now: the row has the
-        position at which its key was claimed first, and a new key never one that belongs to another row.
+        position at which its key was claimed first. No row is ever given a position that is another one's, so one may
+        have another position in the journal than in the source, with a key or without.
 
         Args:
             position: Where the row stands, in the order of the source.
@@ -206,6 +221,7 @@ class Journal:
             digest: A hash of the row's key and content.
             verify: Whether it is compared with what the source had at its position in an earlier run.
             verified: Whether `verify` has done that already.
+            moves: Whether rows are known by keys of their own, so that positions may be those of rows that have moved.
 
         Returns:
             What became of the claim, what is known of the row, its position in the journal, and whether it may be sent
@@ -225,6 +241,8 @@ class Journal:
             else:
                 claim, position = self._place(key, digest, position, self._taken)
             grown = grown or claim == "new"
+        elif moves and self._taken is not None:
+            position = self._place_without_key(position, digest, self._taken)
         known, covered = self._ledger.enter(position) if claim == "new" else (NEW, False)
         if key in self._doubtful:
             self._doubtful.clear()
@@ -247,15 +265,38 @@ class Journal:
             if position in taken:
                 return ("same" if held[0] == digest[:8] else "other"), position
         else:
-            if position in taken or not (ledger.is_orphan(position) or ledger.state(position) is NEW):
-                self._moved, position = True, max(position, ledger.unused_from)
-                while position in taken or ledger.state(position) is not NEW:
-                    position += 1
+            nobodys = position not in taken and position not in self._claimed
+            if not (nobodys and (ledger.is_orphan(position) or ledger.state(position) is NEW)):
+                self._moved, position = True, self._free_position(position, taken)
             if self._moved and ledger.orphans:
                 self._doubtful.add(key)  # it may have been sent just before a run was killed, from another position
             self._claims.claim(key, digest, position)
         taken.add(position)
         return "new", position
+
+    def _place_without_key(self, index: int, digest: bytes, taken: RangeSet) -> int:
+        """Return the position in the journal of a row without a key of its own: where it stands, if that is its own."""
+        position = self._own_position(index)
+        if position is None or position in taken:
+            position = self._free_position(index, taken)
+            self._claims.claim(_place_of(index), digest, position)  # so that a later run finds it there
+        taken.add(position)
+        return position
+
+    def _own_position(self, index: int) -> int | None:
+        """Return the position of a row without a key of its own, as earlier runs have left it; None for none."""
+        if index not in self._claimed:
+            return index
+        held = self._claims.holder(_place_of(index))
+        return None if held is None else held[1]
+
+    def _free_position(self, index: int, taken: RangeSet) -> int:
+        """Return a position that is no other row's, and that no row was ever sent from."""
+        position = max(index, self._free)
+        while position in taken or position in self._claimed or self._ledger.state(position) is not NEW:
+            position += 1
+        self._free = position + 1
+        return position
 
     def covers(self, position: int) -> bool:
         """Return whether a position may be sent now; yes means that it counts as sent. Else `reserve` it.
@@ -591,3 +632,8 @@ class Journal:
     def _sent(self, _: asyncio.Future[None]) -> None:
         self._waiting -= 1
         self._claims.written()
+
+
+def _place_of(index: int) -> str:
+    """Return what a row without a key of its own claims where another has its position; no key is like it."""
+    return str(index)

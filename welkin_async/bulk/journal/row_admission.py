@@ -99,7 +99,7 @@ class RowAdmission:
         verified = index in self._compared
         self._compared.discard(index)
         claim, known, slot, covered = self.journal.enter(
-            index, key, digest, verify=self._verify and compared, verified=verified
+            index, key, digest, verify=self._verify and compared, verified=verified, moves=not self._verify
         )
         if slot != index:
             self._slots[index] = slot
@@ -126,7 +126,8 @@ class RowAdmission:
         """
         if self.journal.is_new:
             return False
-        return self._is_done(self.journal.known(row.index, None if self._verify else _claimed(row)))
+        key = None if self._verify else _claimed(row)
+        return self._is_done(self.journal.known(row.index, key, moves=not self._verify))
 
     def left_of(self, row: PreparedRow, *, entered: bool) -> Admission | None:
         """Return what earlier runs have left of a row that this one has not come to; None for nothing.
@@ -139,8 +140,8 @@ class RowAdmission:
         Raises:
             JournalError: the journal cannot be read.
         """
-        key = _claimed(row)
-        known = self.journal.known(self.slot(row.index), key, _digest(row))
+        key, slot = _claimed(row), self.slot(row.index)
+        known = self.journal.known(slot, key, _digest(row), moves=not self._verify and slot == row.index)
         if self._is_done(known) and (entered or key is not None or not self._verify):
             return Admission(AdmissionStep.SKIP, earlier=known.status)
         sent = known.state == "unknown-since" or (known.state == "done" and key is None)

@@ -21,7 +21,9 @@ from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile
 from welkin_async.files.mapping.columns import Column, Columns
+from welkin_async.files.mapping.fields import PatientMapping
 from welkin_async.files.mapping.patient_lookup import PatientLookup
+from welkin_async.files.readers.row import RowError, SourceRow
 from welkin_async.models.cdts import CdtRecord
 
 _BATCH = 512  # rows
@@ -136,9 +138,11 @@ async def read_named_keys(
         columns = Columns(
             source.columns, fixed=source.fixed, complete=source.complete, ignore_case=job.settings.ignore_case
         )
-        key_column, patient_column = Column(job.key, columns), Column(job.patient.column, columns)
+        # By what the rows themselves are read: a key or a patient that was read another way would be another one.
+        key_column = Column(job.key, columns, nulls=job.settings.nulls)
+        mapping = PatientMapping(columns, patient_column=job.patient, nulls=job.settings.nulls)
         while rows := await anyio.to_thread.run_sync(source.read, _BATCH):
-            read = [(row, patient_column.text(row), key_column.text(row)) for row in rows]
+            read = [(row, _patient(mapping, row), key_column.text_or_none(row)) for row in rows]
             ids = await patients.resolve(patient for _, patient, _ in read if patient)
             found = []
             for row, patient, key in read:
@@ -148,6 +152,12 @@ async def read_named_keys(
                 else:
                     found.append((id, keys.assign(key, {})))
             named.add(found)
+
+
+def _patient(mapping: PatientMapping, row: SourceRow) -> str:
+    """Return the key of a row's patient; empty where it cannot be read."""
+    read = mapping.apply(row)
+    return "" if isinstance(read, RowError) or read.problems else read.patient
 
 
 def check_spaced(job: RecordImport) -> None:
