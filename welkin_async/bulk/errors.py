@@ -53,7 +53,7 @@ class JournalMismatchError(JournalError):
         "name another journal, or restart",
         "version": "the journal was written by another version of this package, and cannot be read: finish it with "
         "that one. Where rows have keys of their own, another journal= with existing='check' goes on where it ended",
-        "records": "the server holds none of the records that the journal says were created there first: they were "
+        "records": "the server holds none of the first records that the journal says are there: they were "
         "deleted, or it is of other data than the journal; nothing was sent. resume='restart' takes every row up anew",
         "file": "the file is not a journal; name another one",
     }

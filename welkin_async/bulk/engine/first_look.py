@@ -78,7 +78,7 @@ class FirstLook:
             return Outcome(row.index, row.row, Status.FAILED, None, error, 0)
         if found.standing is Standing.ABSENT:
             return None if admission is None or step is not AdmissionStep.SKIP else self._gone(row, admission)
-        self._reconciler.found()
+        self._reconciler.found(row, found.ids[0])
         if found.standing is Standing.DOUBLED:
             self._scan.note(row, found.ids)
         elif self._updates is not None and found.standing is Standing.DIFFERENT:

@@ -157,8 +157,8 @@ class JournalDatabase:
         lag: Seconds by which look-ups lagged in earlier runs; 0.0 where none has measured it.
         keys_changed: Whether an earlier run has found that the server changes keys.
         last_unknown: Seconds since the epoch of the latest send whose key earlier runs have left to be scanned.
-        anchors: Some of the first records that were created, as (patient, record id): by these a later run sees that it
-            has to do with the same server's data.
+        anchors: Some of the first records that were created or found, as (patient, record id): by these a later run sees
+            that it has to do with the same server's data.
 
     Raises:
         JournalLockedError: another process holds it.

@@ -43,7 +43,7 @@ class Journal:
         lag: Seconds by which look-ups lagged in earlier runs; 0.0 where none has measured it.
         keys_changed: Whether an earlier run has found that the server changes keys.
         last_unknown: Seconds since the epoch of the latest send whose key earlier runs have left to be scanned.
-        anchors: Some of the first records that earlier runs have created, as (patient, record id).
+        anchors: Some of the first records that earlier runs have created or found, as (patient, record id).
         wants_anchors: Whether there are fewer of them than are kept.
     """
 
@@ -409,7 +409,7 @@ class Journal:
         self._buffer.landed(position, patient, key, record_id)
 
     def anchor(self, patient: str, record_id: str) -> None:
-        """Remember one of the first records that were created, for later runs, while `wants_anchors`.
+        """Remember one of the first records that were created or found, for later runs, while `wants_anchors`.
 
         Args:
             patient: The id of the patient it belongs to.

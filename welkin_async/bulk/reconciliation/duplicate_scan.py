@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from welkin_async.bulk.errors import JournalError, ProofError
+from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.journal.database import LandedRows, UnknownKey
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.keys.protocol import Keys
@@ -96,6 +96,7 @@ class DuplicateScan:
     _fail: Callable[[WelkinError], None] = attrs.field(kw_only=True, alias="fail")
     _left: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _starts_at: float | None = attrs.field(default=None, init=False)
+    _doubled: set[str] = attrs.field(factory=set, init=False)  # patients with doubles of rows that were created
     found: list[Duplicate] = attrs.field(factory=list, init=False)
     unscanned: int = attrs.field(default=0, init=False)
 
@@ -155,17 +156,11 @@ class DuplicateScan:
 
     async def _scan(self, at: float) -> None:
         """Look at groups in which rows were created, and when all has landed at those that had an unsettled row."""
-        doubled: list[UnknownKey] = []
-        try:
-            await self._scan_groups(self._landed(), doubled)
-            await asyncio.sleep(max(0.0, at - time.monotonic()))
-            await self._scan_groups(self._unknown(), doubled)
-        finally:
-            for row in doubled:  # later runs name it, too, as long as it is there
-                with contextlib.suppress(JournalError):  # the next call of anything says so
-                    self._journal.unknown(row.position, row.key, row.patient, 0.0, record_id=row.record_id)
+        await self._scan_groups(self._landed())
+        await asyncio.sleep(max(0.0, at - time.monotonic()))
+        await self._scan_groups(self._unknown())
 
-    async def _scan_groups(self, groups: AsyncGenerator[_Group, None], doubled: list[UnknownKey]) -> None:
+    async def _scan_groups(self, groups: AsyncGenerator[_Group, None]) -> None:
         turn = asyncio.Lock()
         ready: deque[_Group] = deque()
 
@@ -188,7 +183,7 @@ class DuplicateScan:
                         if not ready and not await read():
                             return
                 if ready:  # else others were quicker
-                    await self._scan_group(ready.popleft(), doubled)
+                    await self._scan_group(ready.popleft())
 
         try:
             async with contextlib.aclosing(groups), asyncio.TaskGroup() as workers:
@@ -206,9 +201,11 @@ class DuplicateScan:
             yield _Group(landed, {})
 
     async def _unknown(self) -> AsyncGenerator[_Group, None]:
-        """Give the groups of keys that were ever unknown."""
+        """Give the groups of keys that were ever unknown, but for what this scan has left to later runs."""
         group: _Group | None = None
         async for row in self._journal.ever_unknown():
+            if row.patient in self._doubled:
+                continue
             if group is None or group.landed.patient != row.patient:
                 if group is not None:
                     yield group
@@ -217,8 +214,8 @@ class DuplicateScan:
         if group is not None:
             yield group
 
-    async def _scan_group(self, group: _Group, doubled: list[UnknownKey]) -> None:
-        """List a group, and judge each of its keys; created ones that are there too often are added."""
+    async def _scan_group(self, group: _Group) -> None:
+        """List a group, and judge each of its keys."""
         landed, unknown = group
         patient = landed.patient
         if unknown:
@@ -248,7 +245,9 @@ class DuplicateScan:
             # What shows one record of a kind cannot show that there is another, in this run or a later one.
             seen = self._keys.sees_all or not row.resent or len(found) > 1
             if not await self._is_done(row, found):
-                doubled += [row] if row.landed else []
+                if row.landed:  # later runs name it, too: that is kept before it is forgotten that it landed
+                    self._doubled.add(patient)
+                    self._journal.unknown(row.position, row.key, patient, 0.0, record_id=row.record_id)
             elif seen and not row.landed:
                 done.append(row.key)
             self.unscanned -= seen

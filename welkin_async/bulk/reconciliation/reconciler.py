@@ -250,8 +250,7 @@ class Reconciler:
         id = record.id
         if again is not None:
             self._note(row, again.first_sent, record_id=id)
-        if self._journal.wants_anchors:
-            self._journal.anchor(row.group, id)
+        self._anchor(row, id)
         if again is None and self._scans_all:
             self._journal.landed(self._admission.slot(row.index), row.key or "", row.group, id)
         if not self.proof.begun:
@@ -287,9 +286,20 @@ class Reconciler:
         if listing.by_key is not None and self._found(row, listing.by_key):
             self.proof.confirm()
 
-    def found(self) -> None:
-        """Take note that a row's key was found on the server before the row was sent, which proves keys as well."""
+    def found(self, row: PreparedRow, id: str) -> None:
+        """Take note that a row's key was found on the server before the row was sent, which proves keys as well.
+
+        Args:
+            row: The row.
+            id: The record that carries it.
+        """
         self.proof.confirm()
+        self._anchor(row, id)
+
+    def _anchor(self, row: PreparedRow, id: str) -> None:
+        """Have a later run see by a record that the server's data is what the journal speaks of."""
+        if self._journal.wants_anchors:
+            self._journal.anchor(row.group, id)
 
     def look(self, row: PreparedRow, since: float, line: RequestLine, reason: str) -> None:
         """Look for a row that may be there from before; bytes may still land, so it settles from this run's start.
@@ -575,6 +585,7 @@ class Reconciler:
             self.again.append(pending)
         elif decision is Decision.ADOPT:
             self._note(pending.row, pending.first_sent, record_id=record.id)
+            self._anchor(pending.row, record.id)
         elif decision is Decision.REJECT:
             self._note(pending.row, pending.first_sent, refused=True)
         await self._decided(pending, decision, record, altered)

@@ -90,6 +90,15 @@ class PatientLookup:
             return found
         raise error
 
+    def remembered(self, key: str) -> str | None:
+        """Return the id of a key's patient, where it is remembered; None else.
+
+        Args:
+            key: The key.
+        """
+        found = key if self._as_given else self._known.get(key)
+        return found if isinstance(found, str) else None
+
     async def _look_up(self, key: str) -> str | RowError:
         """Look a patient up, again and again while the server does not answer: an outage is to cost no row."""
         deadline, pause = time.monotonic() + self._patience, _FIRST_PAUSE

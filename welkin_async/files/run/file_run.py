@@ -291,7 +291,7 @@ class FileRun:
             recorder.record_held_back(self._settings.journal)
             if stream.doubles and keys is not None:
                 assert self._opened is not None
-                record_duplicates(self._job, self._opened, mapper, keys, stream.doubles, recorder)
+                self._notes += record_duplicates(self._opened, mapper, keys, stream.doubles, recorder, self._patients)
             recorder.flush()
 
         entered = False

@@ -160,11 +160,18 @@ class OutcomeRecorder:
             removed: How many of them were removed.
         """
         held = list(ids)
-        if len(held) - removed > 1:
-            self._counts.doubled += 1
+        self.count_duplicate(len(held) - removed)
         reason = f"{len(held)} records have its key" + (f"; {removed} of them removed" if removed else "")
         result = self._result(row, "doubled", reason, key, record_id=" ".join(held))
         self._queue.append((self._files.write_duplicate, row, result))
+
+    def count_duplicate(self, left: int) -> None:
+        """Count a key that is on the server more than once.
+
+        Args:
+            left: How many records of it are left.
+        """
+        self._counts.doubled += left > 1
 
     def _account_for(self, outcome: Outcome[Any, Any]) -> None:
         row: FileRow = outcome.row
