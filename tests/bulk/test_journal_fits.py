@@ -31,6 +31,23 @@ async def test_a_journal_of_records_that_the_server_does_not_hold_is_refused(
     assert (report.created, report.complete) == (30, True)
 
 
+@pytest.mark.parametrize("how", ["unchanged", "adopted"])
+async def test_a_journal_of_records_that_were_found_is_refused_where_they_are_not(
+    server: Sandbox, welkin: Welkin, patient: str, journal: Path, how: str
+) -> None:
+    source = rows(patient, 20)
+    if how == "unchanged":
+        await outcomes_of(welkin, source)
+    else:
+        server.faults.add(Fault(FaultKind.RESET_AFTER, operation="cdts.create", times=None))
+    _, report = await outcomes_of(welkin, source, journal=journal)
+    assert (getattr(report, how), report.complete) == (20, True)
+    server.faults.clear()
+    server.store.sections.cdts.tables[CDT].clear()
+    with pytest.raises(JournalMismatchError, match="none of the first records"):
+        await outcomes_of(welkin, source, journal=journal)
+
+
 async def test_one_of_the_first_records_is_enough_and_what_says_nothing_of_them_is_no_matter(
     server: Sandbox, welkin: Welkin, patient: str, journal: Path
 ) -> None:

@@ -335,6 +335,57 @@ async def test_a_key_belongs_to_one_row(journal: Journal, path: Path) -> None:
     await again.aclose()
 
 
+async def test_no_row_is_given_a_position_that_is_another_ones(journal: Journal, path: Path) -> None:
+    """Where the source has changed, a row with a new key, or without one, may stand where another row has stood."""
+    for position, key in enumerate(["p\0a", "p\0b", None]):
+        assert journal.enter(position, key, b"digest of it", moves=True)[2] == position
+    journal.record(0, "created")
+    await journal.reserve(2)  # b was sent, or about to be, when the run was killed; so was the row without a key
+    copy = await left(journal, path)
+
+    async def positions(*rows: tuple[int, str | None]) -> list[tuple[int, str]]:
+        again = await opened(copy)
+        found: list[tuple[int, str]] = []
+        for index, key in rows:
+            _, known, position, _ = again.enter(index, key, b"digest of it", moves=True)
+            found.append((position, known.state))
+            await again.reserve(position)
+            again.record(position, "created")
+        await again.aclose()
+        return found
+
+    # A new row before b, b itself, and a row without a key where a has stood.
+    new = await positions((1, "p\0new"), (2, "p\0b"), (0, None))
+    assert len({position for position, _ in new} | {0, 2}) == 5
+    assert [state for _, state in new] == ["unknown-since", "unknown-since", "new"]
+    assert new[1][0] == 1
+    # The run after it finds each of them where it was put, and the row without a key that had stood at 2 there.
+    assert await positions((0, None), (1, "p\0b"), (2, "p\0new")) == [
+        (new[2][0], "done"),
+        (1, "done"),
+        (new[0][0], "done"),
+    ]
+    # Rows that the source has gained stand at positions that are taken: they are new.
+    gained = await positions(*((position, None) for position, _ in new if position > 2))
+    assert {state for _, state in gained} == {"new"}
+    assert not {position for position, _ in gained} & {position for position, _ in new}
+    assert await positions((2, None)) == [(2, "unknown-since")]
+
+
+async def test_keys_that_are_all_new_are_placed_one_behind_the_other(journal: Journal, path: Path) -> None:
+    count = 3000
+    for position in range(count):
+        journal.enter(position, f"p\0{position}", b"digest of it", moves=True)
+        journal.record(position, "created")
+        await journal.reserve(position)
+    copy = await left(journal, path)
+    again = await opened(copy)
+    placed = [again.enter(index, f"p\0new {index}", b"digest of it", moves=True)[2] for index in range(count)]
+    assert len(set(placed)) == count
+    assert min(placed) >= count
+    await again.aclose()
+
+
 async def test_claims_on_their_way_to_the_file_count(journal: Journal) -> None:
     for number in range(5000):
         assert journal.claim(f"key {number}", b"x", number) == "new"

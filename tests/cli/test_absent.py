@@ -11,7 +11,7 @@ import pytest
 
 from welkin_async.sandbox import FaultKind
 
-from .conftest import Command, Local, read_ndjson, write_csv
+from .conftest import Command, Local, read_ndjson, write_csv, write_ndjson
 from .test_existing import HEADER, KEYED, rows_of, summary
 
 SPACED = (*KEYED, "--key-space", "src")
@@ -64,6 +64,55 @@ def test_what_the_file_no_longer_names_is_deleted_as_planned(command: Command, l
     assert before - held(local) == {f"src/row-{n}" for n in range(24, 30)}
     again = summary(command, "upsert", file, *deletion(plan))
     assert (again["absent"]["deleted"], again["absent"]["kept"]) == (0, 6)
+
+
+@pytest.mark.parametrize("cell", ["NULL", ""])
+def test_a_row_without_a_key_withholds_every_deletion(command: Command, local: Local, file: Path, cell: str) -> None:
+    plan, before = planned(command, file), held(local)
+    lines = file.read_text().splitlines()
+    key = HEADER.index("row")
+    file.write_text(
+        "\n".join([*lines[:-1], ",".join([*lines[-1].split(",")[:key], cell, *lines[-1].split(",")[key + 1 :]])]) + "\n"
+    )
+    told = summary(command, "upsert", file, *deletion(plan), "--null", "NULL", exit_code=1)
+    assert (told["rejected"], told["absent"]["deleted"]) == (1, 0)
+    assert "nothing was deleted" in told["absent"]["withheld"]
+    assert held(local) == before
+
+
+def test_a_key_that_is_no_text_withholds_every_deletion(
+    command: Command, local: Local, file: Path, folder: Path
+) -> None:
+    plan, before = planned(command, file), held(local)
+    keys = [dict(zip(HEADER, line.split(","), strict=True)) for line in file.read_text().splitlines()[1:]]
+    path = write_ndjson(folder / "in.ndjson", [*keys[:-1], {**keys[-1], "row": [1]}])
+    told = summary(command, "upsert", path, *deletion(plan), exit_code=1)
+    assert (told["rejected"], told["absent"]["deleted"]) == (1, 0)
+    assert held(local) == before
+
+
+@pytest.mark.parametrize("how", ["prefix", "map"])
+def test_verify_finds_patients_as_their_rows_name_them(
+    command: Command, local: Local, file: Path, folder: Path, how: str
+) -> None:
+    options = list(STRICT)
+    column = options.index("--patient-column") + 1
+    text = file.read_text()
+    patients = sorted({line.split(",")[HEADER.index(options[column])] for line in text.splitlines()[1:]})
+    if how == "prefix":
+        for patient in patients:
+            text = text.replace(patient, f"Patient/{patient}")
+        options[column] += ":strip(Patient/)"
+    else:
+        for number, patient in enumerate(patients):
+            text = text.replace(patient, f"ours-{number}")
+        map_ = write_csv(
+            folder / "map.csv", ("ours", "theirs"), [(f"ours-{n}", each) for n, each in enumerate(patients)]
+        )
+        options += ["--patient-map", str(map_)]
+    file.write_text(text)
+    told = summary(command, "verify", file, *options, exit_code=1)
+    assert (told["present"], told["unexpected"]) == (24, 6)
 
 
 def test_verify_names_what_is_not_in_the_file(command: Command, local: Local, file: Path, folder: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +344,45 @@ def test_a_row_that_got_its_key_late_is_known_by_where_the_journal_keeps_it(
     done = subprocess.run(another, env=environment(local.env), capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout).get("created") == 2, done.stderr
     assert sorted(local.record_keys()) == ["k1", "k2"]
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["a bad row", "a good row without a key of its own"])
+def test_a_row_that_a_file_gains_is_new_though_a_retried_one_has_its_place_in_the_journal(
+    command: Command, local: Local, folder: Path, own: bool
+) -> None:
+    header = ("pid", "medication_name", "key" if own else "external_id")
+    rows = [("M-9", "a", "k0"), ("M-1", "b", "k1" if own else "")]
+    options = (*OPTIONS, "--patient-type", "MRN", *(("--key-column", "key") if own else ()), *QUICK, "--json")
+    path = write_csv(folder / "in.csv", header, rows)
+    local.patient(mrn="M-1")
+    assert command("import", path, *options).exit_code == 1  # M-9 is not there yet
+    local.patient(mrn="M-9")
+    assert command("import", path, *options, "--retry").exit_code == 0
+    gained = ("M-77", "c", "k2") if own else ("M-1", "c", "")
+    result = command("import", write_csv(path, header, [*rows, gained]), *options)
+    told = json.loads(result.stdout)
+    assert (told["rows"], told["earlier"], told["rejected"], told["created"]) == (3, 2, int(own), 2 if own else 3)
+    assert result.exit_code == int(own)
+    names = {record["medication_name"] for record in local.records()}
+    assert names == ({"a", "b"} if own else {"a", "b", "c"})
+    again = json.loads(command("import", path, *options).stdout)
+    assert again["created"] == told["created"]
+
+
+@pytest.mark.parametrize("kind", ["ID", "MRN"])
+def test_a_second_record_of_a_patient_is_told_however_the_file_names_the_patient(
+    command: Command, local: Local, folder: Path, kind: str
+) -> None:
+    patient = local.patient(mrn="M-1")
+    who = patient if kind == "ID" else "M-1"
+    path = write_csv(folder / "in.csv", ("pid", "medication_name", "key"), [(who, "a", "k0")])
+    fault(local, FaultKind.STALL_BEFORE, delay=1.0)  # somebody else creates the patient's record meanwhile
+    creating = threading.Timer(0.5, lambda: local.record(patient, medication_name="a", external_id="k0"))
+    creating.start()
+    options = (*OPTIONS, "--key-column", "key", "--single-record", "--patient-type", kind, *QUICK, "--json")
+    result = command("import", path, *options)
+    creating.join()
+    assert len(local.records()) == 2
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["doubled"], told["complete"]) == (1, 1, False)
+    assert [row["_line"] for row in read_csv(folder / "in.review.csv")] == ["2"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from welkin_async import bulk
+from welkin_async.bulk.reconciliation.duplicate_scan import DuplicateScan
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
 
 from .helpers import CDT, FAST, connect, rows_for
@@ -92,3 +95,33 @@ async def test_lists_that_lag_are_asked_until_they_show_what_was_created(server:
     rows = rows_for(server, 60)
     stream = await run(server, rows)
     assert (stream.report.created, stream.report.unswept, stream.report.complete) == (60, 0, True)
+
+
+async def test_a_double_that_a_killed_scan_has_found_is_named_by_later_runs(
+    server: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, journal, killed = rows_for(server, 40), tmp_path / "journal", tmp_path / "killed"
+
+    async def kill(scan: DuplicateScan) -> AsyncGenerator[Any, None]:
+        """Leave the files as a kill between the two parts of the scan does."""
+        await scan._journal.flush()
+        for suffix in ("", "-wal"):
+            Path(f"{killed}{suffix}").write_bytes(Path(f"{journal}{suffix}").read_bytes())
+        nothing: tuple[Any, ...] = ()
+        for group in nothing:
+            yield group
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DuplicateScan, "_unknown", kill)
+        async with connect(server) as welkin:
+            stream = bulk.stream_cdt_records(welkin, CDT, rows, **QUICK, journal=journal)
+            async with stream:
+                async for outcome in stream:
+                    if outcome.index == 7:
+                        cdts = welkin.patient(rows[7].patient_id).cdts(CDT)
+                        await cdts.create({**rows[7].fields, "external_id": "row-7"})
+    assert [double.key for double in stream.doubles] == ["row-7"]
+    for _ in range(2):
+        again = await run(server, rows, journal=killed)
+        assert (again.report.skipped, again.report.unswept, again.report.complete) == (40, 0, False)
+        assert [double.key for double in again.doubles] == ["row-7"]
