@@ -372,6 +372,33 @@ async def test_no_row_is_given_a_position_that_is_another_ones(journal: Journal,
     assert await positions((2, None)) == [(2, "unknown-since")]
 
 
+async def test_a_row_that_may_have_been_sent_from_elsewhere_is_in_doubt_until_it_has_an_outcome(
+    journal: Journal, path: Path
+) -> None:
+    journal.enter(0, "p\0a", b"digest of it", moves=True)
+    journal.record(0, "created")
+    await journal.reserve(3)  # and killed; of what was sent behind it not even the claims were written
+    copy = await left(journal, path)
+    for status in (None, "unsent", "unknown"):
+        again = await opened(copy)
+        assert again.enter(5, "p\0a", b"digest of it", moves=True)[1].state == "done"
+        _, known, position, covered = again.enter(6, "p\0b", b"digest of it", moves=True)
+        assert (known.state, covered) == ("unknown-since", False)
+        assert known.since == again.since(0)
+        if status is not None:
+            again.record(position, status)
+        await again.aclose()
+    again = await opened(copy)
+    await again.reserve(position)
+    again.record(position, "created")
+    await again.aclose()
+    again = await opened(copy)
+    assert again.enter(6, "p\0b", b"digest of it", moves=True)[1].state == "done"
+    # What stood behind it may be any row that is new.
+    assert again.enter(1, "p\0c", b"digest of it", moves=True)[1].state == "unknown-since"
+    await again.aclose()
+
+
 async def test_keys_that_are_all_new_are_placed_one_behind_the_other(journal: Journal, path: Path) -> None:
     count = 3000
     for position in range(count):

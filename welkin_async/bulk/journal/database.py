@@ -157,8 +157,9 @@ class JournalDatabase:
         lag: Seconds by which look-ups lagged in earlier runs; 0.0 where none has measured it.
         keys_changed: Whether an earlier run has found that the server changes keys.
         last_unknown: Seconds since the epoch of the latest send whose key earlier runs have left to be scanned.
-        anchors: Some of the first records that were created or found, as (patient, record id): by these a later run sees
-            that it has to do with the same server's data.
+        moved: Whether an earlier run has met rows at other positions than the run before it.
+        anchors: Some of the first records that were created or found, as (patient, record id): by these a later run
+            sees that it has to do with the same server's data.
 
     Raises:
         JournalLockedError: another process holds it.
@@ -396,6 +397,7 @@ class JournalDatabase:
             self.writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", held.items())
         self.lag = float(held.get("lag", 0.0))
         self.keys_changed = bool(held.get("keys_changed", 0))
+        self.moved = bool(held.get("moved", 0))
         return int(held["run"])
 
     def _any_may_be_there(self) -> bool:

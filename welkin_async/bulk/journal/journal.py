@@ -18,7 +18,7 @@ from typing import Self
 from welkin_async.bulk.clock import WallClock
 from welkin_async.bulk.errors import JournalError
 from welkin_async.bulk.journal.database import JournalDatabase, LandedRows, UnknownKey
-from welkin_async.bulk.journal.ledger import NEW, Ledger, Mode, PositionState
+from welkin_async.bulk.journal.ledger import DOUBTFUL, NEW, Ledger, Mode, PositionState
 from welkin_async.bulk.journal.source_identity import Claim, KeyClaims, SourceFingerprint
 from welkin_async.bulk.journal.writer import FLUSH_AT, WriteBatch, WriterThread
 from welkin_async.bulk.position_set import RangeSet
@@ -29,6 +29,7 @@ __all__ = ["Journal", "PositionState", "UnknownKey"]
 _BEHIND = 16  # batches that may wait before a caller should
 _ANCHORS = 5
 _PAGE = 500  # keys read at once
+_IN_DOUBT = frozenset({"unknown", "unsent"})  # statuses that leave it open whether an earlier run has sent the row
 
 
 class Journal:
@@ -74,8 +75,7 @@ class Journal:
         # Positions of rows that this run has met; in a first run each row stands at its own.
         self._taken: RangeSet | None = None if files.run == 1 else RangeSet()
         self._free = ledger.unused_from  # from here on to look for a position that is nobody's
-        self._moved = False  # whether the source has changed since the run before
-        self._doubtful: set[str] = set()
+        self._moved = files.moved  # whether the source has changed since a run before
         self._reserving: asyncio.Future[None] | None = None
         self._waiting = 0
         self._usable = True
@@ -244,9 +244,6 @@ class Journal:
         elif moves and self._taken is not None:
             position = self._place_without_key(position, digest, self._taken)
         known, covered = self._ledger.enter(position) if claim == "new" else (NEW, False)
-        if key in self._doubtful:
-            self._doubtful.clear()
-            known, covered = PositionState("unknown-since", self._ledger.since(0)), False
         buffer = self._buffer
         if grown and (buffer.scheduled is None or buffer.amount >= FLUSH_AT - 1):
             buffer.grown()
@@ -260,19 +257,32 @@ class Journal:
         """Claim a key, and return the row's position in the journal: the one that its key has, or a free one."""
         held, ledger = self._claims.holder(key), self._ledger
         if held is not None:
-            self._moved = self._moved or held[1] != position
+            if held[1] != position:
+                self._note_moved()
             position = held[1]
             if position in taken:
                 return ("same" if held[0] == digest[:8] else "other"), position
         else:
             nobodys = position not in taken and position not in self._claimed
-            if not (nobodys and (ledger.is_orphan(position) or ledger.state(position) is NEW)):
-                self._moved, position = True, self._free_position(position, taken)
+            # What was sent just before a kill has its position alone, and has it where the source is as it was.
+            orphan = not self._moved and ledger.is_orphan(position)
+            if not (nobodys and (orphan or ledger.state(position) is NEW)):
+                self._note_moved()
+                position = self._free_position(position, taken)
             if self._moved and ledger.orphans:
-                self._doubtful.add(key)  # it may have been sent just before a run was killed, from another position
+                # It may have been sent just before a run was killed, from another position. That is kept with the
+                # claim: the next run knows the key, and would think that it was never sent.
+                ledger.doubtful.add(position)
+                self._buffer.record(position, DOUBTFUL, None, None, None)
             self._claims.claim(key, digest, position)
         taken.add(position)
         return "new", position
+
+    def _note_moved(self) -> None:
+        """Note that the source has changed: in no run does a position alone say any longer whose it is."""
+        if not self._moved:
+            self._moved = True
+            self._store.call(lambda: self._files.remember("moved", 1))
 
     def _place_without_key(self, index: int, digest: bytes, taken: RangeSet) -> int:
         """Return the position in the journal of a row without a key of its own: where it stands, if that is its own."""
@@ -362,6 +372,8 @@ class Journal:
         """
         if not self._usable:
             self._check()
+        if status in _IN_DOUBT and position in self._ledger.doubtful:
+            status = DOUBTFUL
         self._buffer.record(position, status, key, record_id, error_code)
 
     def unknown(

@@ -28,6 +28,8 @@ FLAGGED = frozenset({"altered", "doubled"})
 
 _REFUSED = frozenset({"rejected", "failed"})
 _UNSENT = "unsent"
+DOUBTFUL = "doubtful"
+"""Status of a row that may have been sent from another position; until it has an outcome it is looked up."""
 _CONFLICT = "conflict"
 
 
@@ -100,6 +102,7 @@ class Ledger:
         covered: Positions below it may be sent.
         ahead: From this position on, the next reservation is wanted.
         highest: The highest position that was handed out in this run.
+        doubtful: Positions whose rows may have been sent from other ones.
         block: How many positions are reserved at once.
     """
 
@@ -124,16 +127,21 @@ class Ledger:
             self._mark = stop
         self._old_mark = self._mark
         self._settled: dict[PositionState, RangeSet] = {}
+        self.doubtful = RangeSet()
         self._redo = RangeSet()
         self._recorded = RangeSet(self.created)
         again = redoable(mode)
         for position, status in rows:
             self._recorded.add(position)
+            if status == DOUBTFUL:
+                self.doubtful.add(position)
             standing = _standing(status, mode)
             if standing is not None:
                 self._settled.setdefault(standing, RangeSet()).add(position)
             if status in again:
                 self._redo.add(position)
+        recorded = sum(min(stop, self._mark) - start for start, stop in self._recorded if start < self._mark)
+        self._orphans = self._mark - recorded
         self._cover(0)
 
     def state(self, position: int) -> PositionState:
@@ -143,13 +151,15 @@ class Ledger:
             position: 0 or more.
         """
         created = position in self.created
-        if position >= self._old_mark and not created and not self._settled:
+        if position >= self._old_mark and not created and not self._settled and not self.doubtful:
             return NEW
         for standing, positions in self._settled.items():
             if position in positions and (not created or standing.state == "done"):
                 return standing  # a flag outlives what is recorded later
         if created:
             return _CREATED
+        if position in self.doubtful:
+            return PositionState("unknown-since", self.since(0))
         if position >= self._old_mark:
             return NEW
         return PositionState("unknown-since", self.since(position))
@@ -160,7 +170,8 @@ class Ledger:
         Args:
             position: 0 or more, each once in a run.
         """
-        known = NEW if position >= self._old_mark and not self._settled else self.state(position)
+        new = position >= self._old_mark and not self._settled and not self.doubtful
+        known = NEW if new else self.state(position)
         if known is not NEW or position >= self.covered:
             return known, False
         if position > self.highest:
@@ -213,7 +224,7 @@ class Ledger:
     @property
     def orphans(self) -> int:
         """How many positions may have been sent and have no outcome, because a run was killed."""
-        return max(0, self._old_mark - len(self._recorded))
+        return self._orphans
 
     def is_orphan(self, position: int) -> bool:
         """Return whether a position may have been sent and has no outcome.
