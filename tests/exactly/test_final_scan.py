@@ -125,3 +125,36 @@ async def test_a_double_that_a_killed_scan_has_found_is_named_by_later_runs(
         again = await run(server, rows, journal=killed)
         assert (again.report.skipped, again.report.unswept, again.report.complete) == (40, 0, False)
         assert [double.key for double in again.doubles] == ["row-7"]
+
+
+async def test_a_key_that_is_there_twice_counts_once_though_it_was_found_before_its_row_was_due_and_at_the_end(
+    server: Sandbox, tmp_path: Path
+) -> None:
+    rows = rows_for(server, 5)
+    options: dict[str, Any] = {**QUICK, "journal": tmp_path / "journal"}
+    async with connect(server) as welkin:
+        for number in range(3):
+            stream = bulk.stream_cdt_upserts(welkin, CDT, rows, **options)
+            async with stream:
+                async for outcome in stream:
+                    if number == 0 and outcome.index == 2:
+                        cdts = welkin.patient(rows[2].patient_id).cdts(CDT)
+                        await cdts.create({**rows[2].fields, "external_id": "row-2"})
+            (double,) = stream.doubles
+            assert (double.key, len(double.ids), stream.report.doubled) == ("row-2", 2, 1)
+
+
+@pytest.mark.slow
+async def test_a_record_that_somebody_else_deletes_meanwhile_is_looked_for_in_one_run_alone(
+    server: Sandbox, tmp_path: Path
+) -> None:
+    rows, journal = rows_for(server, 20), tmp_path / "journal"
+    async with connect(server) as welkin:
+        stream = bulk.stream_cdt_records(welkin, CDT, rows, **QUICK, journal=journal)
+        async with stream:
+            async for outcome in stream:
+                if outcome.index == 3:
+                    await welkin.patient(rows[3].patient_id).cdts(CDT).delete(outcome.record_id or "")
+    assert (stream.report.created, stream.report.unswept, stream.report.complete) == (20, 0, True)
+    again = await run(server, rows, journal=journal)
+    assert (again.report.skipped, again.report.unswept, again.report.lookups) == (20, 0, 0)

@@ -97,6 +97,7 @@ class DuplicateScan:
     _left: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _starts_at: float | None = attrs.field(default=None, init=False)
     _doubled: set[str] = attrs.field(factory=set, init=False)  # patients with doubles of rows that were created
+    _places: dict[tuple[str, str], int] = attrs.field(factory=dict, init=False)  # in `found`, by patient and key
     found: list[Duplicate] = attrs.field(factory=list, init=False)
     unscanned: int = attrs.field(default=0, init=False)
 
@@ -116,7 +117,7 @@ class DuplicateScan:
             row: The row.
             ids: The records' ids, oldest first.
         """
-        self.found.append(Duplicate(row.group, row.key or "", None, tuple(ids), ()))
+        self._take_down(Duplicate(row.group, row.key or "", None, tuple(ids), ()))
 
     async def count(self) -> None:
         """Count the keys that are to be looked at.
@@ -238,7 +239,7 @@ class DuplicateScan:
         self.unscanned -= len(reported) - len(doubtful)
         done, shown = [], True
         for row in doubtful:
-            if not _is_shown(row, ids):
+            if not _is_shown(row, ids) and not await self._is_gone(row):
                 shown = shown and not row.landed
                 continue
             found = by_key.get(row.key, ())
@@ -270,8 +271,7 @@ class DuplicateScan:
         """Take a duplicate down, and remove what repeats the record that stays, to the letter and unedited."""
         ids, expected = tuple(record.id for record in records), int(not unknown.refused)
         duplicate = Duplicate(unknown.patient, unknown.key, unknown.record_id, ids, tuple(records), expected=expected)
-        at = len(self.found)
-        self.found.append(duplicate)
+        at = self._take_down(duplicate)
         if keep or not self._remove_doubles:
             return duplicate
         kept = next((record for record in records if record.id == unknown.record_id), records[0])
@@ -286,6 +286,22 @@ class DuplicateScan:
                 duplicate = attrs.evolve(duplicate, removed=(*duplicate.removed, record.id))
                 self.found[at] = duplicate
         return duplicate
+
+    def _take_down(self, duplicate: Duplicate) -> int:
+        """Add a duplicate, in place of what was known of its key before, and return where it stands."""
+        at = self._places.setdefault((duplicate.patient, duplicate.key), len(self.found))
+        self.found[at : at + 1] = [duplicate]
+        return at
+
+    async def _is_gone(self, unknown: UnknownKey) -> bool:
+        """Tell whether the record that was reported is not there any more, as the server says itself."""
+        try:
+            await self._keys.read(unknown.patient, unknown.record_id or "")
+        except NotFoundError as error:
+            return bool(error.error_codes)
+        except RequestError:
+            return False
+        return False
 
     async def _listed(
         self, patient: str, reported: Mapping[str, str | None]
