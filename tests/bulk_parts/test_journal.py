@@ -17,7 +17,7 @@ import pytest
 from welkin_async.bulk import file_lock
 from welkin_async.bulk.errors import JournalError, JournalLockedError, JournalMismatchError
 from welkin_async.bulk.file_lock import JournalLock
-from welkin_async.bulk.journal.journal import Journal, PositionState, UnknownKey
+from welkin_async.bulk.journal.journal import NOWHERE, Journal, PositionState, UnknownKey
 from welkin_async.errors import InvalidInputError, WelkinError
 
 
@@ -370,6 +370,27 @@ async def test_no_row_is_given_a_position_that_is_another_ones(journal: Journal,
     assert {state for _, state in gained} == {"new"}
     assert not {position for position, _ in gained} & {position for position, _ in new}
     assert await positions((2, None)) == [(2, "unknown-since")]
+
+
+async def test_a_repeated_row_is_no_sign_that_the_source_has_changed(journal: Journal, path: Path) -> None:
+    rows = ["p\0a", "p\0b", "p\0a", "p\0c"]
+    for position, key in enumerate(rows[:2]):
+        journal.enter(position, key, b"digest of it", moves=True)
+        journal.record(position, "created")
+    await journal.reserve(3)  # and killed
+    copy = await left(journal, path)
+    again = await opened(copy)
+    found = [again.enter(index, key, b"digest of it", moves=True) for index, key in enumerate(rows)]
+    assert [(claim, position) for claim, _, position, _ in found] == [("new", 0), ("new", 1), ("same", 2), ("new", 3)]
+    again.record(2, "rejected")
+    again.record(3, "created")
+    await again.aclose()
+    again = await opened(copy)
+    for index, key in enumerate(rows[:2]):
+        assert again.enter(index, key, b"digest of it", moves=True)[1].state == "done"
+    assert again.enter(3, "p\0a", b"digest of it", moves=True)[::2] == ("same", NOWHERE)  # where c has its outcome
+    assert again.enter(40, "p\0d", b"digest of it", moves=True)[1] == PositionState("new")
+    await again.aclose()
 
 
 async def test_a_row_that_may_have_been_sent_from_elsewhere_is_in_doubt_until_it_has_an_outcome(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from welkin_async import InvalidInputError, bulk
+from welkin_async.bulk import CdtRow
 from welkin_async.bulk.engine.patient_order import PatientOrder
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
@@ -113,3 +117,20 @@ async def test_the_order_is_by_patient_or_there_is_none(server: Sandbox) -> None
     async with connect(server) as welkin:
         with pytest.raises(InvalidInputError, match="one by one"):
             await bulk.bulk_update_cdt_records(welkin, CDT, [], ordered_by="patient")
+
+
+async def test_rows_in_doubt_before_those_that_are_done_are_decided_though_nothing_else_shows_that_keys_are_kept(
+    server: Sandbox, tmp_path: Path
+) -> None:
+    """In order, what an earlier run created comes after them."""
+    patient, journal = server.store.add_patient()["id"], tmp_path / "journal"
+    done = [CdtRow(patient, {"medication_name": "n"}, f"done-{n}") for n in range(20)]
+    options: dict[str, Any] = {**ORDERED, "journal": journal, "source": "feed"}
+    async with connect(server) as welkin:
+        await bulk.create_cdt_records(welkin, CDT, done, **options)
+        with contextlib.closing(sqlite3.connect(journal, isolation_level=None)) as database:
+            database.execute("INSERT INTO blocks VALUES (20, 70, ?)", (time.time(),))  # as a kill leaves it
+        new = [CdtRow(patient, {"medication_name": "n"}, f"new-{n}") for n in range(6)]
+        report = await bulk.create_cdt_records(welkin, CDT, [*new, *done], **options)
+    assert (report.created, report.skipped, report.unknown, report.complete) == (6, 20, 0, True)
+    assert server.store.duplicates(CDT) == {}

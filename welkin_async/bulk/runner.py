@@ -112,7 +112,7 @@ async def _check_anchors(journal: Journal, keys: Keys) -> None:
     Raises:
         JournalMismatchError: it holds none of them.
     """
-    for patient, id in journal.anchors:
+    for patient, id, _ in journal.anchors:
         try:
             await keys.read(patient, id)
         except NotFoundError as error:

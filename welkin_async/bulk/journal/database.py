@@ -158,8 +158,8 @@ class JournalDatabase:
         keys_changed: Whether an earlier run has found that the server changes keys.
         last_unknown: Seconds since the epoch of the latest send whose key earlier runs have left to be scanned.
         moved: Whether an earlier run has met rows at other positions than the run before it.
-        anchors: Some of the first records that were created or found, as (patient, record id): by these a later run
-            sees that it has to do with the same server's data.
+        anchors: Some of the first records that were created or found, as (patient, record id, key): by these a later
+            run sees that it has to do with the same server's data, and that keys are kept.
 
     Raises:
         JournalLockedError: another process holds it.

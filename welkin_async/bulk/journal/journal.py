@@ -29,6 +29,7 @@ __all__ = ["Journal", "PositionState", "UnknownKey"]
 _BEHIND = 16  # batches that may wait before a caller should
 _ANCHORS = 5
 _PAGE = 500  # keys read at once
+NOWHERE = -1
 _IN_DOUBT = frozenset({"unknown", "unsent"})  # statuses that leave it open whether an earlier run has sent the row
 
 
@@ -44,7 +45,7 @@ class Journal:
         lag: Seconds by which look-ups lagged in earlier runs; 0.0 where none has measured it.
         keys_changed: Whether an earlier run has found that the server changes keys.
         last_unknown: Seconds since the epoch of the latest send whose key earlier runs have left to be scanned.
-        anchors: Some of the first records that earlier runs have created or found, as (patient, record id).
+        anchors: Some of the first records that earlier runs have created or found, as (patient, record id, key).
         wants_anchors: Whether there are fewer of them than are kept.
     """
 
@@ -61,7 +62,7 @@ class Journal:
         self.lag = files.lag
         self.keys_changed = files.keys_changed
         self.last_unknown = files.last_unknown
-        self.anchors: tuple[tuple[str, str], ...] = tuple(files.anchors)
+        self.anchors: tuple[tuple[str, str, str], ...] = tuple(files.anchors)
         self._wall = WallClock()
         self._store = store
         self._files = files
@@ -225,7 +226,7 @@ class Journal:
 
         Returns:
             What became of the claim, what is known of the row, its position in the journal, and whether it may be sent
-            at once.
+            at once. The position is ``NOWHERE`` where another row has the key, and the place where this one stands.
 
         Raises:
             JournalMismatchError: the row is another one than in an earlier run; the source has changed.
@@ -257,11 +258,13 @@ class Journal:
         """Claim a key, and return the row's position in the journal: the one that its key has, or a free one."""
         held, ledger = self._claims.holder(key), self._ledger
         if held is not None:
+            if held[1] in taken:  # a row before it has the key
+                free = position not in taken and position not in self._claimed
+                taken.add(position)
+                return ("same" if held[0] == digest[:8] else "other"), position if free else NOWHERE
             if held[1] != position:
                 self._note_moved()
             position = held[1]
-            if position in taken:
-                return ("same" if held[0] == digest[:8] else "other"), position
         else:
             nobodys = position not in taken and position not in self._claimed
             # What was sent just before a kill has its position alone, and has it where the source is as it was.
@@ -420,18 +423,19 @@ class Journal:
             self._check()
         self._buffer.landed(position, patient, key, record_id)
 
-    def anchor(self, patient: str, record_id: str) -> None:
+    def anchor(self, patient: str, record_id: str, key: str) -> None:
         """Remember one of the first records that were created or found, for later runs, while `wants_anchors`.
 
         Args:
             patient: The id of the patient it belongs to.
             record_id: The record.
+            key: The key with which its row was sent.
 
         Raises:
             JournalError: the journal cannot be written, or is closed.
         """
         self._check()
-        self.anchors = (*self.anchors, (patient, record_id))
+        self.anchors = (*self.anchors, (patient, record_id, key))
         self.wants_anchors = len(self.anchors) < _ANCHORS
         text = json.dumps(self.anchors)
         self._store.call(lambda: self._files.remember("anchors", text))

@@ -6,7 +6,7 @@ import hashlib
 from enum import Enum
 from typing import Any, NamedTuple
 
-from welkin_async.bulk.journal.journal import Journal, PositionState
+from welkin_async.bulk.journal.journal import NOWHERE, Journal, PositionState
 from welkin_async.bulk.results import Outcome, Status
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import AuthenticationError, NotSentError, RequestError, SessionError, safe_code
@@ -193,7 +193,7 @@ class RowAdmission:
         status, slot = outcome.status, outcome.index
         if self._slots:
             slot = outcome.journal_position = self._slots.pop(slot, slot)
-        if status is Status.SKIPPED:
+        if status is Status.SKIPPED or slot == NOWHERE:
             return
         # What is gone stays what it was to the journal: else the next run would make it again.
         if status in (Status.UNCHANGED, Status.GONE) or (

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -282,9 +282,17 @@ class Reconciler:
 
     async def _prove_by(self, row: PreparedRow) -> None:
         """Look for a row that an earlier run created."""
-        listing = await self._list(row.group, also=row)
+        listing = await self._list(row.group, also=self._keys_of(row))
         if listing.by_key is not None and self._found(row, listing.by_key):
             self.proof.confirm()
+
+    async def _prove_by_anchors(self) -> None:
+        """Look for the first records that earlier runs have created or found, by the keys that their rows were sent."""
+        for group, id, key in self._journal.anchors:
+            listing = await self._list(group, also=(key,))
+            if listing.by_key is not None and any(each.id == id for each in listing.by_key.get(key, ())):
+                self.proof.confirm()
+                return
 
     def found(self, row: PreparedRow, id: str) -> None:
         """Take note that a row's key was found on the server before the row was sent, which proves keys as well.
@@ -299,7 +307,7 @@ class Reconciler:
     def _anchor(self, row: PreparedRow, id: str) -> None:
         """Have a later run see by a record that the server's data is what the journal speaks of."""
         if self._journal.wants_anchors:
-            self._journal.anchor(row.group, id)
+            self._journal.anchor(row.group, id, row.key or "")
 
     def look(self, row: PreparedRow, since: float, line: RequestLine, reason: str) -> None:
         """Look for a row that may be there from before; bytes may still land, so it settles from this run's start.
@@ -399,8 +407,11 @@ class Reconciler:
 
     async def _round(self, waited: float) -> None:
         """List every group that has a pending row once, and decide about each row."""
-        if self.proof.state is ProofState.UNPROVED and self._skipped is not None:
-            await self._prove_by(self._skipped)  # the tries may all have met an outage, and nothing else may be sent
+        if self.proof.state is ProofState.UNPROVED:
+            if self._skipped is None:
+                await self._prove_by_anchors()  # what would be skipped may stand behind the rows that are pending
+            else:
+                await self._prove_by(self._skipped)  # the tries may all have met an outage, and nothing else is sent
         rows = {group: list(pending.values()) for group, pending in self._by_group.items()}
         quiet = self._quiet
         if not self._lag.is_open:
@@ -529,9 +540,9 @@ class Reconciler:
         reach = self._skew + LAG_FACTOR * self._lag.at(time.monotonic()) + self._options.settle
         return max(self.since, min([self._wall.at(whole_at), *shown, *sent]) - reach)
 
-    async def _list(self, group: str, *, whole: bool = False, also: PreparedRow | None = None) -> _Listing:
-        """List a group once, for its pending rows and another: completely, or behind the last complete listing."""
-        self.lookups += also is None  # one that only proves keys is about no row in doubt
+    async def _list(self, group: str, *, whole: bool = False, also: Collection[str] = ()) -> _Listing:
+        """List a group once, for its pending rows and some other keys: completely, or behind the last complete one."""
+        self.lookups += not also  # one that only proves keys is about no row in doubt
         async with self._slots:
             began = time.monotonic()
             since = self.since if whole else self._window(group)
@@ -552,13 +563,17 @@ class Reconciler:
         silent = error is not None and is_silence(error)
         return _Listing(began, answered, silent, by_key, frozenset(record.id for record in records or ()), whole)
 
-    def _wanted(self, group: str, also: PreparedRow | None) -> set[str]:
+    def _wanted(self, group: str, also: Collection[str]) -> set[str]:
         """Return the keys by which records of a group are looked for."""
         rows = self._by_group.get(group, {}).values()
-        wanted = {each.echoed_key.strip() for each in rows if each.echoed_key is not None}
-        for row in (*(each.row for each in rows), *(() if also is None else (also,))):
-            wanted.update((row.key or "", *self.keys.former(row)))
+        wanted = {*also, *(each.echoed_key.strip() for each in rows if each.echoed_key is not None)}
+        for each in rows:
+            wanted.update(self._keys_of(each.row))
         return wanted
+
+    def _keys_of(self, row: PreparedRow) -> tuple[str, ...]:
+        """Return the key of a row, and those under which an earlier version may have sent it."""
+        return row.key or "", *self.keys.former(row)
 
     def _found(self, row: PreparedRow, by_key: Mapping[str, Sequence[Any]]) -> list[Found]:
         """Return the records that carry a row's key, or else one under which an earlier version may have sent it."""
