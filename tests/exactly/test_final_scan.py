@@ -18,12 +18,26 @@ from .helpers import CDT, FAST, connect, rows_for
 QUICK: Mapping[str, Any] = {**FAST, "settle": 0.1}
 
 
-async def run(server: Sandbox, rows: Any, /, **options: Any) -> Any:
+async def run(server: Sandbox, rows: Any, /, *, call: Any = bulk.stream_cdt_records, **options: Any) -> Any:
     async with connect(server) as welkin:
-        stream = bulk.stream_cdt_records(welkin, CDT, rows, **{**QUICK, **options})
+        stream = call(welkin, CDT, rows, **{**QUICK, **options})
         async with stream:
             async for _ in stream:
                 pass
+    return stream
+
+
+async def doubled(
+    server: Sandbox, rows: Any, number: int, *, call: Any = bulk.stream_cdt_records, **options: Any
+) -> Any:
+    """Run while somebody else creates the record of a row once more, as soon as that is created."""
+    async with connect(server) as welkin:
+        stream = call(welkin, CDT, rows, **{**QUICK, **options})
+        async with stream:
+            async for outcome in stream:
+                if outcome.index == number:
+                    cdts = welkin.patient(rows[number].patient_id).cdts(CDT)
+                    await cdts.create({**rows[number].fields, "external_id": f"row-{number}"})
     return stream
 
 
@@ -59,14 +73,7 @@ async def test_trust_scans_only_patients_of_rows_in_doubt(server: Sandbox) -> No
 
 
 async def test_a_double_that_somebody_else_created_meanwhile_is_named_and_never_removed(server: Sandbox) -> None:
-    rows = rows_for(server, 40)
-    async with connect(server) as welkin:
-        stream = bulk.stream_cdt_records(welkin, CDT, rows, **QUICK, remove_doubles=True)
-        async with stream:
-            async for outcome in stream:
-                if outcome.index == 7:
-                    cdts = welkin.patient(rows[7].patient_id).cdts(CDT)
-                    await cdts.create({**rows[7].fields, "external_id": "row-7"})
+    stream = await doubled(server, rows_for(server, 40), 7, remove_doubles=True)
     (double,) = stream.doubles
     assert (double.key, len(double.ids), double.removed) == ("row-7", 2, ())
     assert double.reported in double.ids
@@ -113,13 +120,7 @@ async def test_a_double_that_a_killed_scan_has_found_is_named_by_later_runs(
 
     with monkeypatch.context() as patch:
         patch.setattr(DuplicateScan, "_unknown", kill)
-        async with connect(server) as welkin:
-            stream = bulk.stream_cdt_records(welkin, CDT, rows, **QUICK, journal=journal)
-            async with stream:
-                async for outcome in stream:
-                    if outcome.index == 7:
-                        cdts = welkin.patient(rows[7].patient_id).cdts(CDT)
-                        await cdts.create({**rows[7].fields, "external_id": "row-7"})
+        stream = await doubled(server, rows, 7, journal=journal)
     assert [double.key for double in stream.doubles] == ["row-7"]
     for _ in range(2):
         again = await run(server, rows, journal=killed)
@@ -130,18 +131,13 @@ async def test_a_double_that_a_killed_scan_has_found_is_named_by_later_runs(
 async def test_a_key_that_is_there_twice_counts_once_though_it_was_found_before_its_row_was_due_and_at_the_end(
     server: Sandbox, tmp_path: Path
 ) -> None:
-    rows = rows_for(server, 5)
-    options: dict[str, Any] = {**QUICK, "journal": tmp_path / "journal"}
-    async with connect(server) as welkin:
-        for number in range(3):
-            stream = bulk.stream_cdt_upserts(welkin, CDT, rows, **options)
-            async with stream:
-                async for outcome in stream:
-                    if number == 0 and outcome.index == 2:
-                        cdts = welkin.patient(rows[2].patient_id).cdts(CDT)
-                        await cdts.create({**rows[2].fields, "external_id": "row-2"})
-            (double,) = stream.doubles
-            assert (double.key, len(double.ids), stream.report.doubled) == ("row-2", 2, 1)
+    rows, options = rows_for(server, 5), {"call": bulk.stream_cdt_upserts, "journal": tmp_path / "journal"}
+    stream = await doubled(server, rows, 2, **options)
+    for _ in range(2):
+        (double,) = stream.doubles
+        assert (double.key, len(double.ids), stream.report.doubled) == ("row-2", 2, 1)
+        stream = await run(server, rows, **options)
+    assert stream.report.doubled == 1
 
 
 @pytest.mark.slow

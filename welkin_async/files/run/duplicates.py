@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from welkin_async.bulk import DoubledKey, Duplicate
@@ -46,7 +46,7 @@ def record_duplicates(
     }
     _record(opened, mapper, keys, wanted, recorder, patient_of=patients.remembered if patients and single else None)
     for each in wanted.values():
-        recorder.count_duplicate(len(list(each.ids)) - each.removed)
+        recorder.count_duplicate(len(each.ids) - each.removed)
     return [f"{' '.join(each.ids)}: records of one key, of which the file has no row" for each in wanted.values()]
 
 
@@ -73,7 +73,7 @@ def record_doubled_keys(
 class _Found(NamedTuple):
     """The records of a key, and how many of them were removed."""
 
-    ids: Iterable[str]
+    ids: Sequence[str]
     removed: int
 
 
