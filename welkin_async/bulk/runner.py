@@ -19,9 +19,9 @@ from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.options import KeyedOptions, RunOptions, check_seconds
-from welkin_async.bulk.reconciliation.lookup import is_silence
+from welkin_async.bulk.reconciliation.lookup import is_gone, is_silence
 from welkin_async.bulk.reconciliation.reconciler import LookupOptions
-from welkin_async.errors import InvalidInputError, NotFoundError, RequestError
+from welkin_async.errors import InvalidInputError, RequestError
 from welkin_async.wire.records import Record
 
 RowT = TypeVar("RowT")
@@ -113,14 +113,8 @@ async def _check_anchors(journal: Journal, keys: Keys) -> None:
         JournalMismatchError: it holds none of them.
     """
     for patient, id, _ in journal.anchors:
-        try:
-            await keys.read(patient, id)
-        except NotFoundError as error:
-            if error.error_codes:
-                continue
-        except RequestError:
-            pass  # says nothing of the record
-        return
+        if not await is_gone(keys, patient, id):
+            return
     if journal.anchors:
         raise JournalMismatchError("records")
 

@@ -19,7 +19,7 @@ from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.journal.database import LandedRows, UnknownKey
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.keys.protocol import Keys
-from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, look
+from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, is_gone, look
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import DecodeError, NotFoundError, RateLimitedError, RequestError, WelkinError
 
@@ -239,7 +239,7 @@ class DuplicateScan:
         self.unscanned -= len(reported) - len(doubtful)
         done, shown = [], True
         for row in doubtful:
-            if not _is_shown(row, ids) and not await self._is_gone(row):
+            if not _is_shown(row, ids) and not await is_gone(self._keys, patient, row.record_id or ""):
                 shown = shown and not row.landed
                 continue
             found = by_key.get(row.key, ())
@@ -292,16 +292,6 @@ class DuplicateScan:
         at = self._places.setdefault((duplicate.patient, duplicate.key), len(self.found))
         self.found[at : at + 1] = [duplicate]
         return at
-
-    async def _is_gone(self, unknown: UnknownKey) -> bool:
-        """Tell whether the record that was reported is not there any more, as the server says itself."""
-        try:
-            await self._keys.read(unknown.patient, unknown.record_id or "")
-        except NotFoundError as error:
-            return bool(error.error_codes)
-        except RequestError:
-            return False
-        return False
 
     async def _listed(
         self, patient: str, reported: Mapping[str, str | None]

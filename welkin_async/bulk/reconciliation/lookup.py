@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from welkin_async.bulk.keys.protocol import Keys
-from welkin_async.errors import AuthenticationError, PagingError, RejectedError, RequestError
+from welkin_async.errors import AuthenticationError, NotFoundError, PagingError, RejectedError, RequestError
 from welkin_async.wire.records import detached
 
 
@@ -88,3 +88,20 @@ def group_by_key(records: Iterable[Any], keys: Keys, wanted: Container[str] | No
         if key is not None and (wanted is None or key in wanted):
             by_key.setdefault(key, []).append(record if wanted is None else detached(record))
     return by_key
+
+
+async def is_gone(keys: Keys, group: str, id: str) -> bool:
+    """Tell whether a record is not there, as the server says itself: another 404, or any other error, says nothing.
+
+    Args:
+        keys: Reads records.
+        group: Whose record it is.
+        id: The record.
+    """
+    try:
+        await keys.read(group, id)
+    except NotFoundError as error:
+        return bool(error.error_codes)
+    except RequestError:
+        return False
+    return False
