@@ -24,6 +24,9 @@ class Keys:
     async def copies(self, patient: str, reported: Mapping[str, str | None], since: float) -> list[Any]:
         return [SimpleNamespace(id=id, key=key) for id, key in self.held[patient]]
 
+    async def projected(self, patient: str, since: float) -> list[Any]:
+        return await self.copies(patient, {}, since)
+
     def key_of(self, record: Any) -> Any:
         return record.key
 

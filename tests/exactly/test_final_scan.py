@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ import pytest
 from welkin_async import bulk
 from welkin_async.bulk.reconciliation.duplicate_scan import DuplicateScan
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
+from welkin_async.sandbox.api import cdts
+from welkin_async.sandbox.http.errors import ApiError
 
 from .helpers import CDT, FAST, connect, rows_for
+
+Projection = Callable[..., str]
 
 QUICK: Mapping[str, Any] = {**FAST, "settle": 0.1}
 
@@ -62,6 +66,80 @@ async def test_a_run_without_trouble_lists_each_patient_twice_and_waits_for_noth
     stream = await run(server, rows, final_settle=3600.0)
     assert (stream.report.created, stream.report.complete, stream.report.unswept) == (100, True, 0)
     assert server.stats.operations["cdts.list"] <= 10 + 10 + 2  # and those of the proof
+
+
+def whole(project: Projection, record: Any, names: set[str]) -> str:
+    """Answer as a server that does not know ``fields``."""
+    return project(record, [*record["jsonBody"]])
+
+
+def without_key(project: Projection, record: Any, names: set[str]) -> str:
+    """Answer as a server whose projection is of the customer's fields alone."""
+    return project(record, names - {"external_id"})
+
+
+def key_as_null(project: Projection, record: Any, names: set[str]) -> str:
+    """Answer as a server that shows system fields in a projection, but not what they hold."""
+    return project({**record, "jsonBody": {"external_id": None}}, names)
+
+
+def refused(project: Projection, record: Any, names: set[str]) -> str:
+    """Answer as a server that does not take the field: each is asked twice, as a refusal names nobody."""
+    raise ApiError(400, "VALIDATION", "CDT", "no such field")
+
+
+async def test_the_scan_asks_for_no_more_of_a_record_than_its_key(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, project = [], cdts._projected
+
+    def noted(record: Any, names: set[str]) -> str:
+        asked.append((record["patientId"], *names))
+        return project(record, names)
+
+    monkeypatch.setattr(cdts, "_projected", noted)
+    rows = rows_for(server, 100)
+    stream = await run(server, rows)
+    assert stream.report.complete
+    assert sorted(asked) == sorted((row.patient_id, "external_id") for row in rows)
+
+
+@pytest.mark.parametrize(("projection", "more"), [(whole, 0), (without_key, 10), (key_as_null, 10), (refused, 20)])
+async def test_a_server_that_projects_otherwise_is_scanned_all_the_same(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch, projection: Callable[..., str], more: int
+) -> None:
+    project = cdts._projected
+    monkeypatch.setattr(cdts, "_projected", lambda record, names: projection(project, record, names))
+    stream = await doubled(server, rows_for(server, 100), 7)
+    (double,) = stream.doubles
+    assert (double.key, len(double.ids), stream.report.unswept) == ("row-7", 2, 0)
+    assert server.stats.operations["cdts.list"] <= 10 + 10 + 2 + 1 + more
+
+
+async def test_what_a_projection_hides_of_one_record_is_listed(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, seen = cdts._projected, set[str]()
+
+    def hiding(record: Any, names: set[str]) -> str:
+        key = record["jsonBody"]["external_id"]
+        hidden = key in seen
+        seen.add(key)
+        return project(record, set() if hidden else names)
+
+    monkeypatch.setattr(cdts, "_projected", hiding)
+    stream = await doubled(server, rows_for(server, 40), 7)
+    assert [(double.key, len(double.ids)) for double in stream.doubles] == [("row-7", 2)]
+
+
+async def test_a_projection_that_shows_nothing_is_asked_for_no_more(
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = cdts._projected
+    monkeypatch.setattr(cdts, "_projected", lambda record, names: without_key(project, record, names))
+    stream = await run(server, rows_for(server, 200, patients=200), concurrency=4)
+    assert stream.report.complete
+    assert server.stats.operations["cdts.list"] <= 200 + 200 + 2 + 4  # as many as were under way
 
 
 async def test_trust_scans_only_patients_of_rows_in_doubt(server: Sandbox) -> None:

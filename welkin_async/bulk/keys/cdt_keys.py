@@ -129,7 +129,7 @@ class CdtKeys:
         self._proving = asyncio.Lock()
         self._record = record
         self._sizes = itertools.cycle(range(*_SIZES))
-        self._templates: dict[float, ListTemplate[CdtRecord]] = {}  # of listings of everything since a moment
+        self._templates: dict[tuple[float, bool], ListTemplate[CdtRecord]] = {}  # by since when, and whether projected
 
     def assign(self, key: str | None, fields: dict[str, Any]) -> str:
         """Put a row's key among its fields, unless it has one there, and return it as it is compared.
@@ -239,7 +239,13 @@ class CdtKeys:
         return await self.listing(patient, 0.0, keys=keys)
 
     async def listing(
-        self, patient: str, since: float, *, keys: Sequence[str] = (), may_be_long: bool = False
+        self,
+        patient: str,
+        since: float,
+        *,
+        keys: Sequence[str] = (),
+        may_be_long: bool = False,
+        projected: bool = False,
     ) -> Sequence[CdtRecord] | None:
         """List a patient's records completely.
 
@@ -253,6 +259,7 @@ class CdtKeys:
             since: Wall-clock seconds since which records were created, by the server's clock; 0 for all there are.
             keys: Keys that are asked for; none for all records.
             may_be_long: Whether it is broken off where it is long and records can be found by their keys.
+            projected: Whether no field but the key is asked for.
 
         Returns:
             The records, oldest first; none where there can be no such patient, or the API says that there is none; None
@@ -267,7 +274,7 @@ class CdtKeys:
         for _ in range(_WALKS):
             try:
                 size = next(self._sizes)
-                first = await self._template(scope, since, keys).first_page(patient, size)
+                first = await self._template(scope, since, keys, projected=projected).first_page(patient, size)
                 records, total = {record.id: record for record in first.items}, first.total
                 is_own, exchange = _states(first.answer, size), first.exchange
                 if first.following is not None:
@@ -286,12 +293,14 @@ class CdtKeys:
                 scope = self._scope.over_new_connections()
         return None
 
-    def _template(self, scope: Scope, since: float, keys: Sequence[str]) -> ListTemplate[CdtRecord]:
+    def _template(self, scope: Scope, since: float, keys: Sequence[str], *, projected: bool) -> ListTemplate[CdtRecord]:
         """Return what lists patients' records; all that is created since a moment is listed by one and the same."""
         kept = scope is self._scope and not keys
-        if kept and (known := self._templates.get(since)) is not None:
+        if kept and (known := self._templates.get((since, projected))) is not None:
             return known
         query: dict[str, Any] = {"sort": "created_at,asc"}
+        if projected:
+            query["fields"] = [self.field]
         if keys:
             query["filters"] = {self.field: [*keys]}
         if since > 0.0:
@@ -300,7 +309,7 @@ class CdtKeys:
         if kept:
             if len(self._templates) >= _TEMPLATES:
                 self._templates.clear()
-            self._templates[since] = template
+            self._templates[since, projected] = template
         return template
 
     async def _is_confirmed(self, exchange: Exchange | None) -> bool:
@@ -362,6 +371,13 @@ class CdtKeys:
     ) -> Coroutine[Any, Any, Sequence[CdtRecord] | None]:
         """List a patient's records once more for the final scan; see `listing`."""
         return self.listing(patient, since)
+
+    def projected(self, patient: str, since: float) -> Coroutine[Any, Any, Sequence[CdtRecord] | None]:
+        """List a patient's records, asking for no field but the key; see `listing`.
+
+        A server may leave the key out of such a list, too: what it shows is to be held against what is known.
+        """
+        return self.listing(patient, since, projected=True)
 
     def authors(self, record: CdtRecord) -> tuple[str | None, str | None]:
         """Return by whom a record was changed last: the name and the id, each None where it does not say."""

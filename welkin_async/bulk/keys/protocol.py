@@ -75,6 +75,10 @@ class Keys(Protocol):
         """List all that can be found of a group, for the final scan; keys come with the id reported, where there is."""
         ...
 
+    def projected(self, group: str, since: float, /) -> Coroutine[Any, Any, Sequence[Any] | None]:
+        """List a group as `listing` does, asking for no more of each record than its key."""
+        ...
+
     def listing_or_long(self, group: str, /) -> Coroutine[Any, Any, Sequence[Any] | None]:
         """List a group as `listing` does, or raise `LongListingError` where it is long and keys can be asked for."""
         ...

@@ -98,6 +98,9 @@ class DuplicateScan:
     _starts_at: float | None = attrs.field(default=None, init=False)
     _doubled: set[str] = attrs.field(factory=set, init=False)  # patients with doubles of rows that were created
     _places: dict[tuple[str, str], int] = attrs.field(factory=dict, init=False)  # in `found`, by patient and key
+    _by_projection: bool = attrs.field(  # whether lists of keys alone show what is there
+        default=attrs.Factory(lambda self: self._keys.sees_all, takes_self=True), init=False
+    )
     found: list[Duplicate] = attrs.field(factory=list, init=False)
     unscanned: int = attrs.field(default=0, init=False)
 
@@ -221,13 +224,18 @@ class DuplicateScan:
         patient = landed.patient
         if unknown:
             landed = await self._journal.landed_of(patient)
+        elif self._by_projection and await self._is_as_reported(landed):  # as nearly always
+            self.unscanned -= landed.amount
+            self._journal.scanned(patient, (), landed=True)
+            return
         reported = {**landed.record_ids, **{key: row.record_id for key, row in unknown.items()}}
         self.unscanned -= landed.amount + len(unknown) - len(reported)  # of what was counted twice
         listed = await self._listed(patient, reported)
         if listed is None:
             return
         records, once = listed
-        if not unknown and landed.record_ids.items() <= once.items():  # as nearly always
+        if not unknown and landed.record_ids.items() <= once.items():
+            self._by_projection = False  # it did not show what is there
             self.unscanned -= len(reported)
             self._journal.scanned(patient, (), landed=True)
             return
@@ -253,6 +261,21 @@ class DuplicateScan:
                 done.append(row.key)
             self.unscanned -= seen
         self._journal.scanned(patient, done, landed=shown)
+
+    async def _is_as_reported(self, landed: LandedRows) -> bool:
+        """Tell whether every key of a group is there once, with the id that was reported, by a list of keys alone.
+
+        Such a list is a fraction of the other's length. It is believed only where it shows each record that was
+        reported, and a key of every record: a server may leave fields out, or refuse to.
+        """
+        records, _, _ = await look(self._keys.projected(landed.patient, self._since), self._server)
+        if records is None:
+            return False
+        try:
+            once = self._carried_once(records)
+        except DecodeError:
+            return False
+        return len(once) == len(records) and landed.record_ids.items() <= once.items()
 
     async def _is_done(self, unknown: UnknownKey, records: Sequence[Any]) -> bool:
         """Take down whether a key is there too often; tell whether no later run need look at it."""

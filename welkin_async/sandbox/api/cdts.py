@@ -181,14 +181,15 @@ class Cdts:
         ordered = sorted_by(records, query, formation.blank, "jsonBody", ascending=ascending)
         total = len(ordered) + self._deleted[cdt_name, patient_id]
         fields = query.get("fields")
-        encoded = partial(_projected, names=set(fields.split(","))) if fields else self._texts.of
+        encoded = partial(_projected, names={*fields.split(",")}) if fields else self._texts.of
         page = spring_page_text(self.visibility.shown(ordered), query, total, encoded)
         return ok_text(f'{{"name":{encode_text(cdt_name)},"data":{page}}}')
 
 
 def _projected(record: Record, names: Collection[str]) -> str:
     # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
-    body = {key: value for key, value in record["jsonBody"].items() if key in names}
+    whole = record["jsonBody"]
+    body = {name: whole[name] for name in names if name in whole}
     return encode_text({**record, "jsonBody": body})
 
 
