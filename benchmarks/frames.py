@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import memory
 from welkin_async import Welkin, files
 from welkin_async.sandbox import SandboxProcess
 
@@ -63,14 +64,6 @@ def frame_of(kind: str, rows: int, patients: int) -> Any:
         unused=number * 1.5,
     )
     return frame if kind == "polars" else frame.to_arrow()
-
-
-def memory(name: str) -> int:
-    """Return a figure of the kernel about this process in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)
 
 
 async def measured(kind: str, rows: int, patients: int) -> None:

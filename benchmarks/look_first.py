@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import csv
 import json
 import os
@@ -25,6 +26,7 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.memory import memory, peak
 from welkin_async import Welkin, bulk
 from welkin_async.sandbox import SandboxProcess
 
@@ -66,9 +68,8 @@ async def one_import(options: dict[str, Any]) -> dict[str, Any]:
             welkin, CDT, rows, key_field="external_id", existing=options["existing"], concurrency=options["concurrency"]
         )
         seconds, cpu = time.perf_counter() - began, time.process_time() - used
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counts = {name: getattr(report, name) for name in ("created", "unchanged", "complete", "lookups", "groups_listed")}
-    return {"seconds": seconds, "cpu": cpu, "peak_kib": peak, **counts}
+    return {"seconds": seconds, "cpu": cpu, "peak_mib": round(peak() / 2**20, 1), **counts}
 
 
 async def requests_of(server: SandboxProcess) -> int:
@@ -131,7 +132,7 @@ async def compare(
         print(
             f"  {name}: check is {check[name] / trust[name]:.3f} times trust; by round {statistics.median(times):.3f}"
         )
-    print(f"  peak memory: {(check['peak_kib'] - trust['peak_kib']) / 1024:+.1f} MiB", flush=True)
+    print(f"  peak memory: {check['peak_mib'] - trust['peak_mib']:+.1f} MiB", flush=True)
 
 
 async def in_process(ids: list[str], options: dict[str, Any]) -> dict[str, Any]:
@@ -158,10 +159,20 @@ async def by_command(server: SandboxProcess, ids: list[str], options: dict[str, 
         environment = {**os.environ, **server.environ(), "WELKIN_ENGINE": options["welkin"]["engine"]}
         began = time.perf_counter()
         running = subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE)
-        out, used = await asyncio.to_thread(ended, running)
+        most, (out, used) = await asyncio.gather(watched(running.pid), asyncio.to_thread(ended, running))
         seconds = time.perf_counter() - began
     counts = {name: json.loads(out)[name] for name in ("created", "unchanged", "outcome", "lookups")}
-    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak_kib": used.ru_maxrss, **counts}
+    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak_mib": most, **counts}
+
+
+async def watched(process: int) -> float:
+    """Look at a process until it ends, twenty times a second, and return the most memory it ever held, in MiB."""
+    most = 0
+    with contextlib.suppress(LookupError, OSError):
+        while True:
+            most = memory("VmHWM", process)
+            await asyncio.sleep(0.05)
+    return round(most / 2**20, 1)
 
 
 def ended(running: subprocess.Popen[bytes]) -> tuple[bytes, resource.struct_rusage]:

@@ -11,7 +11,6 @@ import asyncio
 import csv
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.memory import peak
 from welkin_async import Welkin, bulk, files
 from welkin_async.http.sharing import PaceReport
 from welkin_async.sandbox import SandboxProcess
@@ -34,11 +34,6 @@ CDT = "medication"
 _SECONDS = 5.0  # for which a store is asked
 _REPORT = 0.2  # seconds between two reports of a session that sends
 _HOLDERS = 32  # chunks that are held at once
-
-
-def peak() -> float:
-    """Return the peak memory of this process in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 async def leases(url: str) -> dict[str, Any]:
@@ -144,8 +139,8 @@ async def chunk(url: str, rows: int, patients: int) -> dict[str, Any]:
         "ledger_bytes_per_row": round(len(kept.value or b"") / rows, 1),
         "seconds": round(seconds, 2),
         "cpu_ms_per_row": round(1000 * cpu / rows, 3),
-        "peak_mb": round(peak()),
-        "grown_mb": round(peak() - before, 1),
+        "peak_mb": round(peak() / 2**20),
+        "grown_mb": round((peak() - before) / 2**20, 1),
     }
 
 
@@ -187,7 +182,7 @@ def plan(rows: int, patients: int, *, shuffled: bool) -> dict[str, Any]:
         "chunks": len(made.chunks),
         "ranges": sum(len(each.ranges) for each in made.chunks),
         "seconds": round(seconds, 1),
-        "grown_mb": round(peak() - before),
+        "grown_mb": round((peak() - before) / 2**20),
     }
 
 

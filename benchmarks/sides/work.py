@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
+
+from benchmarks.memory import peak
 
 __all__ = ["Job", "Watch", "measured", "measured_sync", "peak_rss"]
 
@@ -88,7 +89,4 @@ def measured_sync(job: Job, work: Callable[[int], int]) -> dict[str, Any]:
 
 def peak_rss() -> float:
     """Return the most memory this process ever had, in MB."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak() / 1e6
