@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ import pytest
 from welkin_async import bulk
 from welkin_async.bulk.reconciliation.duplicate_scan import DuplicateScan
 from welkin_async.sandbox import Fault, FaultKind, Sandbox
-from welkin_async.sandbox.api import cdts
 from welkin_async.sandbox.http.errors import ApiError
+from welkin_async.sandbox.records.texts import projections_text
 
 from .helpers import CDT, FAST, connect, rows_for
 
-Projection = Callable[..., str]
+Record = dict[str, Any]
+Projection = Callable[[Record, set[str]], tuple[Record, set[str]]]
 
 QUICK: Mapping[str, Any] = {**FAST, "settle": 0.1}
 
@@ -68,48 +69,57 @@ async def test_a_run_without_trouble_lists_each_patient_twice_and_waits_for_noth
     assert server.stats.operations["cdts.list"] <= 10 + 10 + 2  # and those of the proof
 
 
-def whole(project: Projection, record: Any, names: set[str]) -> str:
+def whole(record: Record, names: set[str]) -> tuple[Record, set[str]]:
     """Answer as a server that does not know ``fields``."""
-    return project(record, [*record["jsonBody"]])
+    return record, {*record["jsonBody"]}
 
 
-def without_key(project: Projection, record: Any, names: set[str]) -> str:
+def without_key(record: Record, names: set[str]) -> tuple[Record, set[str]]:
     """Answer as a server whose projection is of the customer's fields alone."""
-    return project(record, names - {"external_id"})
+    return record, names - {"external_id"}
 
 
-def key_as_null(project: Projection, record: Any, names: set[str]) -> str:
+def key_as_null(record: Record, names: set[str]) -> tuple[Record, set[str]]:
     """Answer as a server that shows system fields in a projection, but not what they hold."""
-    return project({**record, "jsonBody": {"external_id": None}}, names)
+    return {**record, "jsonBody": {"external_id": None}}, names
 
 
-def refused(project: Projection, record: Any, names: set[str]) -> str:
+def refused(record: Record, names: set[str]) -> tuple[Record, set[str]]:
     """Answer as a server that does not take the field: each is asked twice, as a refusal names nobody."""
     raise ApiError(400, "VALIDATION", "CDT", "no such field")
+
+
+def project(monkeypatch: pytest.MonkeyPatch, shown: Projection) -> None:
+    """Have the server show of each record what is returned for it and the fields that were asked for."""
+
+    def text(records: Sequence[Record], names: set[str]) -> str:
+        each = [projections_text([record], fields)[1:-1] for record, fields in (shown(one, names) for one in records)]
+        return f"[{','.join(each)}]"
+
+    monkeypatch.setattr("welkin_async.sandbox.api.cdts.projections_text", text)
 
 
 async def test_the_scan_asks_for_no_more_of_a_record_than_its_key(
     server: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, project = [], cdts._projected
+    asked = []
 
-    def noted(record: Any, names: set[str]) -> str:
+    def noted(record: Record, names: set[str]) -> tuple[Record, set[str]]:
         asked.append((record["patientId"], *names))
-        return project(record, names)
+        return record, names
 
-    monkeypatch.setattr(cdts, "_projected", noted)
+    project(monkeypatch, noted)
     rows = rows_for(server, 100)
     stream = await run(server, rows)
     assert stream.report.complete
     assert sorted(asked) == sorted((row.patient_id, "external_id") for row in rows)
 
 
-@pytest.mark.parametrize(("projection", "more"), [(whole, 0), (without_key, 10), (key_as_null, 10), (refused, 20)])
+@pytest.mark.parametrize(("shown", "more"), [(whole, 0), (without_key, 10), (key_as_null, 10), (refused, 20)])
 async def test_a_server_that_projects_otherwise_is_scanned_all_the_same(
-    server: Sandbox, monkeypatch: pytest.MonkeyPatch, projection: Callable[..., str], more: int
+    server: Sandbox, monkeypatch: pytest.MonkeyPatch, shown: Projection, more: int
 ) -> None:
-    project = cdts._projected
-    monkeypatch.setattr(cdts, "_projected", lambda record, names: projection(project, record, names))
+    project(monkeypatch, shown)
     stream = await doubled(server, rows_for(server, 100), 7)
     (double,) = stream.doubles
     assert (double.key, len(double.ids), stream.report.unswept) == ("row-7", 2, 0)
@@ -119,15 +129,15 @@ async def test_a_server_that_projects_otherwise_is_scanned_all_the_same(
 async def test_what_a_projection_hides_of_one_record_is_listed(
     server: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, seen = cdts._projected, set[str]()
+    seen = set[str]()
 
-    def hiding(record: Any, names: set[str]) -> str:
+    def hiding(record: Record, names: set[str]) -> tuple[Record, set[str]]:
         key = record["jsonBody"]["external_id"]
         hidden = key in seen
         seen.add(key)
-        return project(record, set() if hidden else names)
+        return record, set() if hidden else names
 
-    monkeypatch.setattr(cdts, "_projected", hiding)
+    project(monkeypatch, hiding)
     stream = await doubled(server, rows_for(server, 40), 7)
     assert [(double.key, len(double.ids)) for double in stream.doubles] == [("row-7", 2)]
 
@@ -135,8 +145,7 @@ async def test_what_a_projection_hides_of_one_record_is_listed(
 async def test_a_projection_that_shows_nothing_is_asked_for_no_more(
     server: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = cdts._projected
-    monkeypatch.setattr(cdts, "_projected", lambda record, names: without_key(project, record, names))
+    project(monkeypatch, without_key)
     stream = await run(server, rows_for(server, 200, patients=200), concurrency=4)
     assert stream.report.complete
     assert server.stats.operations["cdts.list"] <= 200 + 200 + 2 + 4  # as many as were under way

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from welkin_async.sandbox.records import texts
-from welkin_async.sandbox.records.texts import RecordTexts
+from welkin_async.sandbox.records.texts import RecordTexts, projections_text
 
 VALUES = st.none() | st.booleans() | st.text(max_size=3) | st.lists(st.text(max_size=2), max_size=2)
 
@@ -37,3 +37,15 @@ def test_the_oldest_texts_are_dropped(monkeypatch: Any) -> None:
     made = [kept.keep(record) for record in records]
     assert [kept.of(record) is text for record, text in zip(records, made, strict=True)] == [False] * 2 + [True] * 3
     assert [json.loads(kept.of(record)) for record in records] == records
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), VALUES, max_size=4), max_size=3), st.sets(st.text(max_size=3)))
+def test_a_projection_shows_the_fields_that_are_asked_for(bodies: list[dict[str, Any]], others: set[str]) -> None:
+    records = [
+        {"cdtId": f'"{number}', "version": number, **record_of(number, **body)} for number, body in enumerate(bodies)
+    ]
+    names = {*others, *(name for body in bodies for name in list(body)[::2])}
+    assert json.loads(projections_text(records, names)) == [
+        {**record, "jsonBody": {name: value for name, value in record["jsonBody"].items() if name in names}}
+        for record in records
+    ]

@@ -271,11 +271,12 @@ class DuplicateScan:
         records, _, _ = await look(self._keys.projected(landed.patient, self._since), self._server)
         if records is None:
             return False
+        key_of = self._keys.key_of
         try:
-            once = self._carried_once(records)
+            ids = {key_of(record): record.id for record in records}
         except DecodeError:
             return False
-        return len(once) == len(records) and landed.record_ids.items() <= once.items()
+        return len(ids) == len(records) and None not in ids and landed.record_ids.items() <= ids.items()
 
     async def _is_done(self, unknown: UnknownKey, records: Sequence[Any]) -> bool:
         """Take down whether a key is there too often; tell whether no later run need look at it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from welkin_async.sandbox.http.routing import Routes
 from welkin_async.sandbox.records.dates import timestamp
 from welkin_async.sandbox.records.pages import sorted_by, spring_page_text
 from welkin_async.sandbox.records.records import envelope, touch
-from welkin_async.sandbox.records.texts import RecordTexts
+from welkin_async.sandbox.records.texts import RecordTexts, projections_text
 from welkin_async.sandbox.records.values import uuid
 from welkin_async.sandbox.records.visibility import Visibility
 from welkin_async.sandbox.site import Site
@@ -181,16 +181,10 @@ class Cdts:
         ordered = sorted_by(records, query, formation.blank, "jsonBody", ascending=ascending)
         total = len(ordered) + self._deleted[cdt_name, patient_id]
         fields = query.get("fields")
-        encoded = partial(_projected, names={*fields.split(",")}) if fields else self._texts.of
+        # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
+        encoded = partial(projections_text, names={*fields.split(",")}) if fields else self._texts.array_of
         page = spring_page_text(self.visibility.shown(ordered), query, total, encoded)
         return ok_text(f'{{"name":{encode_text(cdt_name)},"data":{page}}}')
-
-
-def _projected(record: Record, names: Collection[str]) -> str:
-    # Whether a projection keeps the system fields is unknown: only what was asked for is kept here.
-    whole = record["jsonBody"]
-    body = {name: whole[name] for name in names if name in whole}
-    return encode_text({**record, "jsonBody": body})
 
 
 def write_fields(formation: Formation, body: Record, sent: Mapping[str, Any]) -> None:

@@ -108,7 +108,7 @@ def spring_page(records: Sequence[Record], query: Mapping[str, str]) -> Record:
 
 
 def spring_page_text(
-    records: Sequence[Record], query: Mapping[str, str], total: int, encoded: Callable[[Record], str]
+    records: Sequence[Record], query: Mapping[str, str], total: int, encoded: Callable[[Sequence[Record]], str]
 ) -> str:
     """One page as JSON, as `spring_page` gives it; for lists of which a load test asks for thousands a second.
 
@@ -116,12 +116,12 @@ def spring_page_text(
         records: All that match, in order.
         query: Decoded query parameters.
         total: Total to state.
-        encoded: A record of the page as JSON.
+        encoded: The records of the page as a JSON array.
     """
     page, size = page_window(query)
     content = records[page * size : (page + 1) * size]
     rest = _text_around_content(page, size, total, len(content), bool(query.get("sort")))
-    return f'{{"content":[{",".join(map(encoded, content))}],{rest}'
+    return f'{{"content":{encoded(content)},{rest}'
 
 
 def _around_content(page: int, size: int, total: int, count: int, *, ordered: bool) -> Record:

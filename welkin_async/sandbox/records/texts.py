@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 import attrs
@@ -46,3 +48,41 @@ class RecordTexts:
         if kept is None or kept[0] != [*record["jsonBody"].values()]:
             return encode_text(record)
         return kept[1]
+
+    def array_of(self, records: Sequence[Record]) -> str:
+        """Return records as a JSON array.
+
+        Args:
+            records: In their envelopes.
+        """
+        return f"[{','.join(map(self.of, records))}]"
+
+
+def projections_text(records: Sequence[Record], names: Collection[str]) -> str:
+    """Return records with some of their fields alone as a JSON array; mappings made for that would take twice as long.
+
+    Args:
+        records: One patient's records of one CDT, in their envelopes.
+        names: Their fields that are shown.
+    """
+    if not records:
+        return "[]"
+    text, first = encode_basestring, records[0]
+    patient, name = text(first["patientId"]), text(first["cdtName"])
+    shown = [
+        f'{{"id":{text(record["id"])},"patientId":{patient},"cdtId":{text(record["cdtId"])},'
+        f'"version":{record["version"]},"jsonBody":{{{_fields_text(record["jsonBody"], names)}}},"cdtName":{name}}}'
+        for record in records
+    ]
+    return f"[{','.join(shown)}]"
+
+
+def _fields_text(body: Record, names: Collection[str]) -> str:
+    text = encode_basestring
+    return ",".join(
+        [
+            f"{text(name)}:{text(value) if type(value := body[name]) is str else encode_text(value)}"
+            for name in names
+            if name in body
+        ]
+    )
