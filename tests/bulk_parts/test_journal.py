@@ -17,7 +17,8 @@ import pytest
 from welkin_async.bulk import file_lock
 from welkin_async.bulk.errors import JournalError, JournalLockedError, JournalMismatchError
 from welkin_async.bulk.file_lock import JournalLock
-from welkin_async.bulk.journal.journal import NOWHERE, Journal, PositionState, UnknownKey
+from welkin_async.bulk.journal.journal import Journal, PositionState, UnknownKey
+from welkin_async.bulk.journal.row_positions import NOWHERE
 from welkin_async.errors import InvalidInputError, WelkinError
 
 

@@ -19,6 +19,7 @@ from welkin_async.bulk.clock import WallClock
 from welkin_async.bulk.errors import JournalError
 from welkin_async.bulk.journal.database import JournalDatabase, LandedRows, UnknownKey
 from welkin_async.bulk.journal.ledger import DOUBTFUL, NEW, Ledger, Mode, PositionState
+from welkin_async.bulk.journal.row_positions import RowPositions
 from welkin_async.bulk.journal.source_identity import Claim, KeyClaims, SourceFingerprint
 from welkin_async.bulk.journal.writer import FLUSH_AT, WriteBatch, WriterThread
 from welkin_async.bulk.position_set import RangeSet
@@ -29,7 +30,6 @@ __all__ = ["Journal", "PositionState", "UnknownKey"]
 _BEHIND = 16  # batches that may wait before a caller should
 _ANCHORS = 5
 _PAGE = 500  # keys read at once
-NOWHERE = -1
 _IN_DOUBT = frozenset({"unknown", "unsent"})  # statuses that leave it open whether an earlier run has sent the row
 
 
@@ -72,11 +72,8 @@ class Journal:
         self._claims = KeyClaims(files)
         self._fingerprint = SourceFingerprint(files)
         self._buffer = WriteBatch(ledger.created, self._claims, self._fingerprint, self._send)
-        self._claimed = claimed  # positions of keys that earlier runs have met
-        # Positions of rows that this run has met; in a first run each row stands at its own.
-        self._taken: RangeSet | None = None if files.run == 1 else RangeSet()
-        self._free = ledger.unused_from  # from here on to look for a position that is nobody's
-        self._moved = files.moved  # whether the source has changed since a run before
+        # In a first run each row stands at its own.
+        self._positions = None if files.run == 1 else self._row_positions(claimed)
         self._reserving: asyncio.Future[None] | None = None
         self._waiting = 0
         self._usable = True
@@ -145,7 +142,7 @@ class Journal:
     @property
     def is_new(self) -> bool:
         """Whether no earlier run has left anything."""
-        return self._taken is None
+        return self._positions is None
 
     @property
     def persistent(self) -> bool:
@@ -184,10 +181,10 @@ class Journal:
         Raises:
             JournalError: the journal cannot be read.
         """
-        if self._taken is None:
+        if self._positions is None:
             return NEW  # a first run
         if key is None:
-            own = self._own_position(position) if moves else position
+            own = self._positions.known_without_key(position) if moves else position
             return NEW if own is None else self.state(own)
         held = self._claims.holder(key)
         return NEW if held is None or not held[0].startswith(digest[:8]) else self.state(held[1])
@@ -237,13 +234,13 @@ class Journal:
         grown = verify and not verified and self._fingerprint.verify(position, digest)
         claim: Claim = "new"
         if key is not None:
-            if verify or self._taken is None:
+            if verify or self._positions is None:
                 claim = self._claims.claim(key, digest, position)
             else:
-                claim, position = self._place(key, digest, position, self._taken)
+                claim, position = self._positions.of_key(key, digest, position)
             grown = grown or claim == "new"
-        elif moves and self._taken is not None:
-            position = self._place_without_key(position, digest, self._taken)
+        elif moves and self._positions is not None:
+            position = self._positions.without_key(position, digest)
         known, covered = self._ledger.enter(position) if claim == "new" else (NEW, False)
         buffer = self._buffer
         if grown and (buffer.scheduled is None or buffer.amount >= FLUSH_AT - 1):
@@ -254,62 +251,19 @@ class Journal:
             self._reserve(position)
         return claim, known, position, covered
 
-    def _place(self, key: str, digest: bytes, position: int, taken: RangeSet) -> tuple[Claim, int]:
-        """Claim a key, and return the row's position in the journal: the one that its key has, or a free one."""
-        held, ledger = self._claims.holder(key), self._ledger
-        if held is not None:
-            if held[1] in taken:  # a row before it has the key
-                free = position not in taken and position not in self._claimed
-                taken.add(position)
-                return ("same" if held[0] == digest[:8] else "other"), position if free else NOWHERE
-            if held[1] != position:
-                self._note_moved()
-            position = held[1]
-        else:
-            nobodys = position not in taken and position not in self._claimed
-            # What was sent just before a kill has its position alone, and has it where the source is as it was.
-            orphan = not self._moved and ledger.is_orphan(position)
-            if not (nobodys and (orphan or ledger.state(position) is NEW)):
-                self._note_moved()
-                position = self._free_position(position, taken)
-            if self._moved and ledger.orphans:
-                # It may have been sent just before a run was killed, from another position. That is kept with the
-                # claim: the next run knows the key, and would think that it was never sent.
-                ledger.doubtful.add(position)
-                self._buffer.record(position, DOUBTFUL, None, None, None)
-            self._claims.claim(key, digest, position)
-        taken.add(position)
-        return "new", position
+    def _row_positions(self, claimed: RangeSet) -> RowPositions:
+        """Make what tells where the rows of a later run stand."""
 
-    def _note_moved(self) -> None:
-        """Note that the source has changed: in no run does a position alone say any longer whose it is."""
-        if not self._moved:
-            self._moved = True
+        def moved() -> None:
             self._store.call(lambda: self._files.remember("moved", 1))
 
-    def _place_without_key(self, index: int, digest: bytes, taken: RangeSet) -> int:
-        """Return the position in the journal of a row without a key of its own: where it stands, if that is its own."""
-        position = self._own_position(index)
-        if position is None or position in taken:
-            position = self._free_position(index, taken)
-            self._claims.claim(_place_of(index), digest, position)  # so that a later run finds it there
-        taken.add(position)
-        return position
+        def doubtful(position: int) -> None:
+            self._ledger.doubtful.add(position)
+            self._buffer.record(position, DOUBTFUL, None, None, None)
 
-    def _own_position(self, index: int) -> int | None:
-        """Return the position of a row without a key of its own, as earlier runs have left it; None for none."""
-        if index not in self._claimed:
-            return index
-        held = self._claims.holder(_place_of(index))
-        return None if held is None else held[1]
-
-    def _free_position(self, index: int, taken: RangeSet) -> int:
-        """Return a position that is no other row's, and that no row was ever sent from."""
-        position = max(index, self._free)
-        while position in taken or position in self._claimed or self._ledger.state(position) is not NEW:
-            position += 1
-        self._free = position + 1
-        return position
+        return RowPositions(
+            self._claims, self._ledger, claimed, moved=self._files.moved, note_moved=moved, note_doubtful=doubtful
+        )
 
     def covers(self, position: int) -> bool:
         """Return whether a position may be sent now; yes means that it counts as sent. Else `reserve` it.
@@ -648,8 +602,3 @@ class Journal:
     def _sent(self, _: asyncio.Future[None]) -> None:
         self._waiting -= 1
         self._claims.written()
-
-
-def _place_of(index: int) -> str:
-    """Return what a row without a key of its own claims where another has its position; no key is like it."""
-    return str(index)

@@ -6,7 +6,8 @@ import hashlib
 from enum import Enum
 from typing import Any, NamedTuple
 
-from welkin_async.bulk.journal.journal import NOWHERE, Journal, PositionState
+from welkin_async.bulk.journal.journal import Journal, PositionState
+from welkin_async.bulk.journal.row_positions import NOWHERE
 from welkin_async.bulk.results import Outcome, Status
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import AuthenticationError, NotSentError, RequestError, SessionError, safe_code
