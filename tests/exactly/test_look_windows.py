@@ -14,8 +14,9 @@ from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import group_by_key
+from welkin_async.bulk.reconciliation.options import LookupOptions
 from welkin_async.bulk.reconciliation.policy import Decision, PendingRow
-from welkin_async.bulk.reconciliation.reconciler import LookupOptions, Reconciler
+from welkin_async.bulk.reconciliation.reconciler import Reconciler
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import RequestLine
 from welkin_async.models.cdts import CdtRecord

@@ -20,7 +20,7 @@ from welkin_async.bulk.journal.row_admission import RowAdmission
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.options import KeyedOptions, RunOptions, check_seconds
 from welkin_async.bulk.reconciliation.lookup import is_gone, is_silence
-from welkin_async.bulk.reconciliation.reconciler import LookupOptions
+from welkin_async.bulk.reconciliation.options import LookupOptions
 from welkin_async.errors import InvalidInputError, RequestError
 from welkin_async.wire.records import Record
 

@@ -18,8 +18,8 @@ from welkin_async.bulk.chunks.report import ChunkReport, RowCounts, for_ledger, 
 from welkin_async.bulk.engine.outcome_stream import OutcomeStream
 from welkin_async.bulk.keys.cdt_keys import CdtKeys, KeyField
 from welkin_async.bulk.options import CreateOptions, check_seconds, checked_options
+from welkin_async.bulk.reconciliation.options import SharedRun
 from welkin_async.bulk.reconciliation.policy import LAG_FACTOR
-from welkin_async.bulk.reconciliation.reconciler import SharedRun
 from welkin_async.bulk.results import Outcome, Progress, Status
 from welkin_async.bulk.rows import CdtRow
 from welkin_async.bulk.runner import lookup_options, stream

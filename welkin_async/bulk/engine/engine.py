@@ -32,8 +32,9 @@ from welkin_async.bulk.existing.records import ExistingRecords
 from welkin_async.bulk.existing.updates import ExistingUpdates
 from welkin_async.bulk.journal.row_admission import Admission, AdmissionStep, RowAdmission
 from welkin_async.bulk.reconciliation.duplicate_scan import Duplicate, DuplicateScan
+from welkin_async.bulk.reconciliation.options import LookupOptions
 from welkin_async.bulk.reconciliation.policy import Decision, PendingRow
-from welkin_async.bulk.reconciliation.reconciler import LookupOptions, Reconciler
+from welkin_async.bulk.reconciliation.reconciler import Reconciler
 from welkin_async.bulk.results import BulkStoppedError, Outcome, Progress, Report, Status
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.bulk.source import CalledAway, RowSource

@@ -15,19 +15,18 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
-
-import attrs
+from typing import Any, NamedTuple
 
 from welkin_async.bulk.clock import WallClock, seconds_of
 from welkin_async.bulk.errors import JournalError, ProofError
 from welkin_async.bulk.journal.row_admission import RowAdmission
-from welkin_async.bulk.keys.protocol import Found, Keys
+from welkin_async.bulk.keys.protocol import Found
 from welkin_async.bulk.reconciliation.key_proof import KeyProof, ProofState
 from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, is_silence, look
+from welkin_async.bulk.reconciliation.options import LookupOptions, SharedRun
 from welkin_async.bulk.reconciliation.policy import LAG_FACTOR, Decision, LagTracker, PendingRow, View, choose, decide
 from welkin_async.bulk.rows import PreparedRow
-from welkin_async.errors import DecodeError, OutcomeUnknownError, RejectedError, RequestError, RequestLine, WelkinError
+from welkin_async.errors import DecodeError, OutcomeUnknownError, RejectedError, RequestError, RequestLine
 from welkin_async.wire.request import Request
 
 _LISTERS = 4  # groups listed at once, so that look-ups take little from the import itself
@@ -40,66 +39,6 @@ _WHOLE_KEPT = 1024  # groups of which it is known when they were listed complete
 _LONG_AGO = 3600.0  # seconds after which nothing of an earlier run lands any more
 _TRIES = 3  # rows of earlier runs that are looked for, so that finding one may prove the keys
 _SIMILAR = 4  # characters that a changed key must share with its own
-
-
-@attrs.define
-class SharedRun:
-    """What the runs of the chunks of one import share, so that each does not find it out anew.
-
-    Attributes:
-        proved: Whether keys are proved; what a run has proved is noted here at its end.
-        lag: Seconds by which look-ups ran behind at most.
-        keys_changed: Whether the server changes keys, so that nothing may be sent a second time.
-        adopted_since: Wall-clock seconds since which a record that is found and equal was created by this import; None
-            where nothing of it can be there.
-        settled: Whether all that others may have sent has landed already.
-        permit: Returns why nothing more may be sent, or None.
-    """
-
-    proved: bool
-    lag: float
-    keys_changed: bool
-    adopted_since: float | None
-    settled: bool
-    permit: Callable[[], WelkinError | None]
-
-    def permits(self, stop: Callable[[WelkinError], None]) -> bool:
-        """Tell whether rows may still be sent.
-
-        Args:
-            stop: Ends the run where they may not, given why.
-        """
-        refusal = self.permit()
-        if refusal is not None:
-            stop(refusal)
-        return refusal is None
-
-
-@attrs.frozen
-class LookupOptions:
-    """Options of looking for rows whose outcome is unknown.
-
-    Attributes:
-        keys: Finds records by their keys.
-        settle: Seconds after its last attempt within which a row may still land.
-        final_settle: Seconds after the last unknown outcome before the final scan; beyond ``settle``, also how long a
-            row that cannot be decided is waited for.
-        room: How many rows may be pending before pulling stops.
-        remove_doubles: Whether the final scan removes a double that is equal to the one that stays and was never
-            edited; others are only named.
-        existing: ``check``: rows are looked for before their first send, and every group in which the run created is
-            scanned. ``trust``: only what is in doubt is looked for.
-        shared: What is shared with the runs of other chunks, which leaves the final scan to be made for all together;
-            None where the run is an import of its own.
-    """
-
-    keys: Keys
-    settle: float
-    final_settle: float
-    room: int
-    remove_doubles: bool = False
-    existing: Literal["check", "trust"] = "check"
-    shared: SharedRun | None = None
 
 
 class _Created(NamedTuple):
