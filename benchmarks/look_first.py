@@ -159,8 +159,8 @@ async def by_command(server: SandboxProcess, ids: list[str], options: dict[str, 
         environment = {**os.environ, **server.environ(), "WELKIN_ENGINE": options["welkin"]["engine"]}
         began = time.perf_counter()
         running = subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.PIPE)
-        most, (out, used) = await asyncio.gather(watched(running.pid), asyncio.to_thread(ended, running))
-        seconds = time.perf_counter() - began
+        most, (out, used, at) = await asyncio.gather(watched(running.pid), asyncio.to_thread(ended, running))
+        seconds = at - began
     counts = {name: json.loads(out)[name] for name in ("created", "unchanged", "outcome", "lookups")}
     return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak_mib": most, **counts}
 
@@ -175,14 +175,15 @@ async def watched(process: int) -> float:
     return round(most / 2**20, 1)
 
 
-def ended(running: subprocess.Popen[bytes]) -> tuple[bytes, resource.struct_rusage]:
-    """Wait until a process has ended; return what it has printed, and what it took."""
+def ended(running: subprocess.Popen[bytes]) -> tuple[bytes, resource.struct_rusage, float]:
+    """Wait until a process has ended; return what it has printed, what it took, and when it ended."""
     assert running.stdout is not None
     with running.stdout as pipe:
         out = pipe.read()
     _, status, used = os.wait4(running.pid, 0)
+    at = time.perf_counter()
     running.returncode = os.waitstatus_to_exitcode(status)
-    return out, used
+    return out, used, at
 
 
 def main() -> None:
