@@ -326,6 +326,7 @@ async def test_leaving_waits_for_one_attempt_at_most(server: Sandbox, patient: s
         every(outcomes, seen, outcomes.report.rows)
 
 
+@pytest.mark.timing
 async def test_cancelled_from_outside(server: Sandbox, welkin: Welkin, patient: str) -> None:
     await welkin.patients.get(patient)
     server.latency = 0.5

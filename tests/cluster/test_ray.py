@@ -17,7 +17,8 @@ from .nodes import alone, environment
 
 PROJECT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
+# A scene is twenty processes with leases of three seconds: it is played where nothing else is run beside it.
+pytestmark = [pytest.mark.slow, pytest.mark.timing]
 
 
 def missing(what: str) -> Any:

@@ -107,6 +107,7 @@ async def test_what_another_row_has_armed_is_measured_by_the_first_record_all_th
     assert proved.found_after is not None
 
 
+@pytest.mark.timing
 async def test_time_in_which_the_server_is_not_there_does_not_count() -> None:
     lost = ConnectError("no connection", request=LINE)
     proved = proof(Listed(*[lost] * 20, ["k"]), patience=0.005, server=There(*[True] * 20))

@@ -291,6 +291,7 @@ async def test_a_hook_that_fails_harms_nothing(server: Sandbox, patient: str, ca
     assert "Charlie" not in caplog.text
 
 
+@pytest.mark.timing
 async def test_closing_with_requests_in_flight_leaves_no_task(server: Sandbox, patient: str) -> None:
     before = other_tasks()
     welkin = await connect(server).open()

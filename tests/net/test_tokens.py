@@ -422,6 +422,7 @@ async def test_closing_ends_the_flight(server: Sandbox, patient: str) -> None:
     assert {task for task in other_tasks() - before if "welkin" in task.get_name()} == set()
 
 
+@pytest.mark.timing
 async def test_the_token_call_takes_no_slot_and_no_rate(server: Sandbox, patient: str) -> None:
     async with connect(server, concurrency=1, rate=2.0) as welkin:
         started = time.monotonic()

@@ -67,6 +67,7 @@ async def test_a_reset_is_seen_below_http(server: Sandbox, api: Api) -> None:
             await loop.sock_recv(raw, 10)
 
 
+@pytest.mark.timing
 async def test_reset_late_lands_after_the_connection_is_gone(server: Sandbox, api: Api, patient: str) -> None:
     script(server, FaultKind.RESET_LATE, delay=1.0)
     started = time.monotonic()

@@ -421,6 +421,7 @@ async def test_after_another_server_took_over_the_void_leases_are_waited_for_onc
         assert time.monotonic() - began >= 1.1
 
 
+@pytest.mark.timing
 async def test_a_holder_that_began_after_another_server_took_over_is_waited_for(store: _Switched) -> None:
     ledger = DocumentLedger(store, lease=0.2)
     await ledger.open_run("run", "file")
