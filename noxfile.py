@@ -91,6 +91,12 @@ def tests(session: nox.Session) -> None:
         env={**strict, "PYTHONDEVMODE": "1"},
     )
     session.run("python", "-m", "pytest", "-m", "timing", *session.posargs, env=strict)
+    # Those of them that depend on the engine and do not take long, on the other one.
+    quick = ["tests/net/test_session.py", "tests/net/test_tokens.py", "tests/bulk", "tests/exactly"]
+    session.run(
+        *("python", "-m", "pytest", "-m", "timing and not slow", "--engine", "direct", *quick, *session.posargs),
+        env=strict,
+    )
 
 
 def floors(*extras: str) -> list[str]:
