@@ -267,8 +267,8 @@ async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Jou
         numbers = range(patient, 20, 4)
         assert group.record_ids == {f"key {number}": f"r{number}" for number in numbers}
         assert group.positions == {f"key {number}": number for number in numbers}
-    journal.scanned("patient 0", (), landed=True)
-    journal.scanned("patient 1", (), landed=True)
+    journal.scanned("patient 0", (), groups[0])
+    journal.scanned("patient 1", (), groups[1])
     journal.scanned("patient 2", ())  # a row of it was not shown
     journal.landed(20, "key 20", "patient 0", "r20")  # what lands after the scan was not scanned
     assert await journal.count_unscanned() == 11
@@ -301,7 +301,7 @@ async def test_scanned_rows_are_forgotten_while_a_long_scan_goes_on(journal: Jou
         journal.landed(number, f"key {number}", f"patient {number:04}", f"r{number}")
     seen = 0
     async for group in journal.ever_landed():
-        journal.scanned(group.patient, (), landed=True)
+        journal.scanned(group.patient, (), group)
         seen += len(group.record_ids)
     assert seen == 9_000
     assert await unscanned(copied(path)) < 9_000 - 4_000 + 1

@@ -29,7 +29,7 @@ class Journal:
         for patient in range(20):
             numbers = range(patient * self.rows, (patient + 1) * self.rows)
             landed = LandedRows(f"p{patient:02}")
-            landed.add(numbers, [f"k{n}" for n in numbers], [f"r{n}" for n in numbers])
+            landed.add(patient, numbers, [f"k{n}" for n in numbers], [f"r{n}" for n in numbers])
             self.read += self.rows
             yield landed
 
@@ -38,7 +38,7 @@ class Journal:
         for each in nothing:
             yield each
 
-    def scanned(self, patient: str, keys: Any, *, landed: bool = False) -> None:
+    def scanned(self, patient: str, keys: Any, landed: LandedRows | None = None) -> None:
         self.scans.append(patient)
 
 

@@ -39,7 +39,12 @@ CREATE TABLE keys (hash BLOB PRIMARY KEY, digest BLOB NOT NULL, position INTEGER
 CREATE TABLE identities (chunk INTEGER PRIMARY KEY, digests BLOB NOT NULL);
 CREATE TABLE landed (number INTEGER PRIMARY KEY, patient TEXT NOT NULL, amount INTEGER NOT NULL, rows BLOB NOT NULL);
 """
-# What landed is added in about the order of the source; by patient it is wanted in the end alone.
+# What landed is added in about the order of the source, and wanted by patient in the end alone: all of it from a copy
+# that was sorted at once, which is quicker to make than an index, and that of a few patients by one.
+_SORTED = """
+CREATE TEMP TABLE sorted_landed AS SELECT patient, number, amount, rows FROM main.landed
+    WHERE patient NOT IN (SELECT patient FROM unknowns) ORDER BY patient, number
+"""
 _BY_PATIENT = "CREATE INDEX IF NOT EXISTS landed_by_patient ON landed (patient)"
 
 
@@ -96,15 +101,18 @@ class LandedRows:
         record_ids: The record that was reported for each, by key.
         positions: Where each is in the source, by key.
         amount: How many were added; of one key the last counts.
+        numbers: Of what was added, as the journal knows it.
     """
 
     patient: str
     record_ids: dict[str, str] = attrs.field(factory=dict, init=False)
     positions: dict[str, int] = attrs.field(factory=dict, init=False)
     amount: int = attrs.field(default=0, init=False)
+    numbers: list[int] = attrs.field(factory=list, init=False)
 
-    def add(self, positions: Sequence[int], keys: Sequence[str], record_ids: Sequence[str]) -> None:
-        """Add some rows."""
+    def add(self, number: int, positions: Sequence[int], keys: Sequence[str], record_ids: Sequence[str]) -> None:
+        """Add rows that were written together."""
+        self.numbers.append(number)
         self.record_ids.update(zip(keys, record_ids, strict=True))
         self.positions.update(zip(keys, positions, strict=True))
         self.amount += len(keys)
@@ -125,7 +133,7 @@ class Batch(NamedTuple):
         claims: By the hash of a key: the digest of its content, and the position that brought it.
         identities: By number of a chunk of the source: the digests of its rows.
         landed: By patient: rows that were created and are to be scanned, each as position, key, record id.
-        scanned: Patients of whom no such row is to be scanned any more.
+        scanned: Numbers of such rows that are to be scanned no more.
     """
 
     fresh: list[tuple[int, int]]
@@ -135,7 +143,7 @@ class Batch(NamedTuple):
     claims: Mapping[bytes, tuple[bytes, int]]
     identities: Mapping[int, bytes]
     landed: Mapping[str, list[tuple[int, str, str]]]
-    scanned: list[str]
+    scanned: list[int]
 
 
 class JournalDatabase:
@@ -193,6 +201,8 @@ class JournalDatabase:
             undo.callback(self.reader.close)
             for connection in (self.writer, self.reader):
                 connection.execute(f"PRAGMA cache_size=-{_CACHE}")
+            for setting in ("temp_store=FILE", f"temp.cache_size=-{_CACHE}"):
+                self.writer.execute(f"PRAGMA {setting}")
             undo.pop_all()
 
     @classmethod
@@ -265,7 +275,8 @@ class JournalDatabase:
                 for patient, rows in batch.landed.items()
             )
             run("INSERT INTO landed (patient, amount, rows) VALUES (?, ?, ?)", landed)
-            run("DELETE FROM landed WHERE patient = ?", ((patient,) for patient in batch.scanned))
+            scanned = ((number,) for number in sorted(batch.scanned))  # sorted: each page changes once
+            run("DELETE FROM landed WHERE number = ?", scanned)
 
     def unknowns_after(self, patient: str, key: str, limit: int) -> list[UnknownKey]:
         """Read the keys behind one, by patient and key."""
@@ -276,28 +287,30 @@ class JournalDatabase:
         )
         return [UnknownKey(*row) for row in rows]
 
-    def landed_after(self, patient: str, number: int, limit: int) -> list[tuple[str, int, Any]]:
-        """Read what landed behind some, by patient, of patients of whom no key is unknown.
+    def sort_landed(self) -> None:
+        """Make what landed ready to be read by `landed_after`, but for patients with a key that is unknown."""
+        self.writer.execute("DROP TABLE IF EXISTS temp.sorted_landed")
+        self.writer.execute(_SORTED)
+
+    def landed_after(self, place: int, limit: int) -> list[tuple[int, str, int, Any]]:
+        """Read what had landed when it was sorted, by patient.
 
         Args:
-            patient: The patient of the last that was read.
-            number: Its number.
+            place: The place of the last that was read; 0 before the first.
             limit: With how many rows to stop; what was written together is read together.
 
         Returns:
-            For each that was written at once: the patient, its number, and what `LandedRows.add` takes.
+            For each that was written at once: its place, the patient, and as a number and columns what
+            `LandedRows.add` takes.
         """
-        self.writer.execute(_BY_PATIENT)
         cursor = self.writer.execute(
-            "SELECT patient, number, rows, amount FROM landed WHERE (patient, number) > (?, ?)"
-            " AND NOT EXISTS (SELECT 1 FROM unknowns WHERE unknowns.patient = landed.patient)"
-            " ORDER BY patient, number LIMIT ?",
-            (patient, number, limit),
+            "SELECT rowid, patient, number, rows, amount FROM temp.sorted_landed WHERE rowid > ? LIMIT ?",
+            (place, limit),
         )
         with contextlib.closing(cursor):
-            found: list[tuple[str, int, Any]] = []
-            for who, at, text, amount in cursor:
-                found.append((who, at, self._codec.loads(text)))
+            found: list[tuple[int, str, int, Any]] = []
+            for at, patient, number, text, amount in cursor:
+                found.append((at, patient, number, self._codec.loads(text)))
                 limit -= amount
                 if limit <= 0:
                     break
@@ -307,9 +320,10 @@ class JournalDatabase:
         """Read the created rows of a patient."""
         self.writer.execute(_BY_PATIENT)
         landed = LandedRows(patient)
-        for (text,) in self.writer.execute("SELECT rows FROM landed WHERE patient = ? ORDER BY number", (patient,)):
+        query = "SELECT number, rows FROM landed WHERE patient = ? ORDER BY number"
+        for number, text in self.writer.execute(query, (patient,)):
             rows: Any = self._codec.loads(text)
-            landed.add(*rows)
+            landed.add(number, *rows)
         return landed
 
     def count_unscanned(self) -> int:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -394,19 +395,21 @@ class Journal:
         text = json.dumps(self.anchors)
         self._store.call(lambda: self._files.remember("anchors", text))
 
-    def scanned(self, patient: str, keys: Collection[str], *, landed: bool = False) -> None:
+    def scanned(self, patient: str, keys: Collection[str], landed: LandedRows | None = None) -> None:
         """Forget keys that were ever unknown: the final scan has looked at them.
 
         Args:
             patient: The id of the patient they belong to.
             keys: The keys.
-            landed: Whether to forget all rows of the patient, too, that were created.
+            landed: Rows that were created and are to be forgotten, too; None for none.
 
         Raises:
             JournalError: the journal cannot be written, or is closed.
         """
         self._check()
-        self._buffer.scanned(patient, keys, landed=landed)
+        # A journal that ends with the run is scanned once: what it forgets would only be written.
+        numbers = () if landed is None or self._files.temporary else landed.numbers
+        self._buffer.scanned(patient, keys, numbers)
 
     def measured(self, lag: float) -> None:
         """Remember by how much look-ups lag, for later runs.
@@ -445,18 +448,19 @@ class Journal:
         Raises:
             JournalError: the journal cannot be read, or is closed.
         """
-        after = "", -1
+        place = 0
         landed: LandedRows | None = None
         self._check()
-        self._send()  # what landed; what is scanned meanwhile lies before the next page
-        while page := await self._store.call(lambda: self._files.landed_after(*after, _PAGE)):  # noqa: B023
-            for patient, _, rows in page:
+        self._send()  # what landed
+        await self._store.call(self._files.sort_landed)
+        while page := await self._store.call(partial(self._files.landed_after, place, _PAGE)):
+            for _, patient, number, rows in page:
                 if landed is None or landed.patient != patient:
                     if landed is not None:
                         yield landed
                     landed = LandedRows(patient)
-                landed.add(*rows)
-            after = page[-1][:2]
+                landed.add(number, *rows)
+            place = page[-1][0]
             self._check()
         if landed is not None:
             yield landed

@@ -17,7 +17,7 @@ from welkin_async.bulk.journal.source_identity import KeyClaims, SourceFingerpri
 from welkin_async.bulk.position_set import RangeSet
 
 _FLUSH_AFTER = 0.05  # seconds
-_SCANNED_AT_ONCE = 4000  # patients
+_SCANNED_AT_ONCE = 4000  # of what was written together
 FLUSH_AT = 1000
 """How much is gathered before it is sent off at once."""
 
@@ -51,7 +51,7 @@ class WriteBatch:
         self._rows: list[tuple[int, str, str | None, str | None, str | None]] = []
         self._unknowns: dict[tuple[str, str], UnknownKey | None] = {}
         self._landed: dict[str, list[tuple[int, str, str]]] = {}
-        self._scanned: list[str] = []
+        self._scanned: list[int] = []
 
     def record(
         self, position: int, status: str, key: str | None, record_id: str | None, error_code: str | None
@@ -80,21 +80,18 @@ class WriteBatch:
 
     def landed(self, position: int, patient: str, key: str, record_id: str) -> None:
         """Add a row that was created; its outcome follows, and sends it off."""
-        if self._scanned:  # what lands after a scan is not to be forgotten with what was there before
-            self._send()
         rows = self._landed.get(patient)
         if rows is None:
             rows = self._landed[patient] = []
         rows.append((position, key, record_id))
 
-    def scanned(self, patient: str, keys: Collection[str], *, landed: bool) -> None:
-        """Add keys of a patient that are to be forgotten, and with them all rows of theirs that were created.
+    def scanned(self, patient: str, keys: Collection[str], landed: Collection[int]) -> None:
+        """Add keys of a patient that are to be forgotten, and rows that were created by their numbers.
 
         Rows that were created are forgotten many at once: they lie all over the file, and what is not written when the
         process ends is scanned once more, no worse.
         """
-        if landed:
-            self._scanned.append(patient)
+        self._scanned += landed
         if keys:
             self._unknowns.update({(patient, key): None for key in keys})
             self.grown()

@@ -226,7 +226,7 @@ class DuplicateScan:
             landed = await self._journal.landed_of(patient)
         elif self._by_projection and await self._is_as_reported(landed):  # as nearly always
             self.unscanned -= landed.amount
-            self._journal.scanned(patient, (), landed=True)
+            self._journal.scanned(patient, (), landed)
             return
         reported = {**landed.record_ids, **{key: row.record_id for key, row in unknown.items()}}
         self.unscanned -= landed.amount + len(unknown) - len(reported)  # of what was counted twice
@@ -237,7 +237,7 @@ class DuplicateScan:
         if not unknown and landed.record_ids.items() <= once.items():
             self._by_projection = False  # it did not show what is there
             self.unscanned -= len(reported)
-            self._journal.scanned(patient, (), landed=True)
+            self._journal.scanned(patient, (), landed)
             return
         ids, by_key = {record.id for record in records}, group_by_key(records, self._keys)
         doubtful = [
@@ -260,7 +260,7 @@ class DuplicateScan:
             elif seen and not row.landed:
                 done.append(row.key)
             self.unscanned -= seen
-        self._journal.scanned(patient, done, landed=shown)
+        self._journal.scanned(patient, done, landed if shown else None)
 
     async def _is_as_reported(self, landed: LandedRows) -> bool:
         """Tell whether every key of a group is there once, with the id that was reported, by a list of keys alone.
