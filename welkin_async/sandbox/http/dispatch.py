@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 
 import attrs
 from aiohttp import web
@@ -75,7 +76,7 @@ class Dispatcher:
     skew_every: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     outage_until: float = 0.0
     outage_status: int | None = None
-    _worked: int = 0
+    _works: Iterator[int] = attrs.field(factory=lambda: count(1), repr=False)  # not a number: each change is validated
     _unrouted: set[tuple[str, str]] = attrs.field(factory=set, repr=False)
     _late: dict[asyncio.TimerHandle, Callable[[], Answer]] = attrs.field(factory=dict, repr=False)
     _landed: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
@@ -153,8 +154,7 @@ class Dispatcher:
 
     def _perform(self, target: Found, call: Call) -> Answer:
         clock = self.site.clock
-        self._worked += 1
-        clock.skew = self.skew if self._worked % self.skew_every == 0 else 0.0
+        clock.skew = self.skew if next(self._works) % self.skew_every == 0 else 0.0
         try:
             answer = target.operation.handler(call, *target.parameters)
         except ApiError as error:
