@@ -39,8 +39,8 @@ CREATE TABLE keys (hash BLOB PRIMARY KEY, digest BLOB NOT NULL, position INTEGER
 CREATE TABLE identities (chunk INTEGER PRIMARY KEY, digests BLOB NOT NULL);
 CREATE TABLE landed (number INTEGER PRIMARY KEY, patient TEXT NOT NULL, amount INTEGER NOT NULL, rows BLOB NOT NULL);
 """
-# What landed is added in about the order of the source, and wanted by patient in the end alone: all of it from a copy
-# that was sorted at once, which is quicker to make than an index, and that of a few patients by one.
+# What landed is added in about the order of the source, and wanted by patient in the end alone: all of it from a sorted
+# copy, as an index would have to be read in one order and the table in another, and that of a few patients by an index.
 _SORTED = """
 CREATE TEMP TABLE sorted_landed AS SELECT patient, number, amount, rows FROM main.landed
     WHERE patient NOT IN (SELECT patient FROM unknowns) ORDER BY patient, number
