@@ -32,6 +32,15 @@ PURE = [
     "tests/files/test_csv_check.py",
     "tests/files/test_fuzz.py",
 ]
+# Tests with bounds of time that depend on interpreter and engine, and do not take long.
+QUICK = [
+    "tests/bulk",
+    "tests/exactly",
+    "tests/net/test_session.py",
+    "tests/net/test_tokens.py",
+    "tests/sandbox/test_faults.py",
+    "tests/shared/test_chunks.py",
+]
 EXTRAS = ".[speed,cli,parquet,store,xlsx,postgres,redis,cryptography,otel,keyring]"
 
 
@@ -74,13 +83,16 @@ def tests(session: nox.Session) -> None:
     required = ("FRAMES_REQUIRED", "CLUSTER_REQUIRED", "SERVICE_REQUIRED") if oldest else ()
     strict = {"PYTHONWARNINGS": "error", **dict.fromkeys(required, "yes")}
     # Who has nothing left takes over from the others: some tests take a thousand times as long as most.
-    common = ["python", "-m", "pytest", "--numprocesses", "5", "--dist", "worksteal", *session.posargs]
+    alone = ["python", "-m", "pytest", *session.posargs]
+    common = [*alone, "--numprocesses", "5", "--dist", "worksteal"]
+    quick = [*alone, "-m", "timing and not slow", *QUICK]
     if not oldest:
         # What takes long shows the algorithms, not the interpreter: once is enough.
         packages = MIDDLE if session.python != PYTHONS[-1] else []
         session.run(
             *common, "-m", "not timing and not slow", *[f"--ignore={each}" for each in PURE], *packages, env=strict
         )
+        session.run(*quick, env=strict)
         return
     session.run(*common, "-m", "not timing", env=strict)
     # What goes over sockets runs on the other HTTP engine as well, and with the event loop's own checks: development
@@ -90,13 +102,8 @@ def tests(session: nox.Session) -> None:
         *("-m", "not timing", "--engine", "direct", "tests/net", "tests/bulk", "tests/exactly"),
         env={**strict, "PYTHONDEVMODE": "1"},
     )
-    session.run("python", "-m", "pytest", "-m", "timing", *session.posargs, env=strict)
-    # Those of them that depend on the engine and do not take long, on the other one.
-    quick = ["tests/net/test_session.py", "tests/net/test_tokens.py", "tests/bulk", "tests/exactly"]
-    session.run(
-        *("python", "-m", "pytest", "-m", "timing and not slow", "--engine", "direct", *quick, *session.posargs),
-        env=strict,
-    )
+    session.run(*alone, "-m", "timing", env=strict)
+    session.run(*quick, "--engine", "direct", env=strict)
 
 
 def floors(*extras: str) -> list[str]:

@@ -279,6 +279,16 @@ async def test_rows_that_landed_are_forgotten_once_they_are_scanned(journal: Jou
     await again.aclose()
 
 
+async def test_a_journal_that_ends_with_the_run_does_not_write_what_it_could_forget() -> None:
+    journal = await Journal.open_private()
+    await journal.reserve(0)
+    journal.landed(0, "key", "patient", "r")
+    (group,) = [each async for each in journal.ever_landed()]
+    journal.scanned("patient", (), group)
+    assert await journal.count_unscanned() == 1
+    await journal.aclose()
+
+
 async def test_what_landed_of_a_patient_is_given_together_however_it_was_written(journal: Journal) -> None:
     await journal.reserve(0)
     for number in range(2_400):  # more than is read at once, written at several times and in any order
