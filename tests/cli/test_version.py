@@ -23,6 +23,15 @@ def test_the_version_is_told_with_what_runs_it() -> None:
     assert done.stdout.startswith(f"welkin-async {__version__} (Python {platform.python_version()}, ")
 
 
+def test_what_draws_on_a_terminal_is_imported_where_there_is_one() -> None:
+    program = (
+        "import gc, sys; from welkin_async.cli import main; code = main(['--version']);"
+        "sys.exit(code or 'rich.progress' in sys.modules or not gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_without_a_command_the_commands_are_shown() -> None:
     shown = [CliRunner().invoke(app, arguments) for arguments in ([], ["--help"])]
     for each in shown:

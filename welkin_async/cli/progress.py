@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
-from typing import Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Column
+from typing import TYPE_CHECKING, Protocol
 
 from welkin_async.errors import printable
+
+if TYPE_CHECKING:  # takes a tenth of a command's start, and is of use on a terminal alone
+    from rich.console import Console
 
 _BAR_EVERY = 0.2  # seconds
 _LINE_EVERY = 5.0
@@ -56,12 +55,11 @@ async def progress_shown(counts: Counts, *, lines: bool = True) -> AsyncIterator
         counts: What to show.
         lines: Whether to write lines where stderr is no terminal; False shows nothing there.
     """
-    console = Console(stderr=True)
-    bar = sys.stderr.isatty() and console.is_terminal and not console.is_dumb_terminal
-    if not bar and not lines:
+    console = _terminal() if sys.stderr.isatty() else None
+    if console is None and not lines:
         yield
         return
-    task = asyncio.create_task(_bar(counts, console) if bar else _lines(counts))
+    task = asyncio.create_task(_lines(counts) if console is None else _bar(counts, console))
     try:
         yield
     finally:
@@ -75,7 +73,18 @@ async def _lines(counts: Counts) -> None:
         say(counts.line())
 
 
+def _terminal() -> Console | None:
+    """Return the terminal that stderr is; None where nothing can be drawn on it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if console.is_terminal and not console.is_dumb_terminal else None
+
+
 async def _bar(counts: Counts, console: Console) -> None:
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
     # Not refreshed by a thread of its own: the event loop stays the one that writes.
     bar_width = _BAR_WIDTH if console.width >= _WIDE else _NARROW_BAR
     bar = [BarColumn(bar_width=bar_width)] if console.width >= _NARROW else []
