@@ -52,6 +52,25 @@ async def test_no_row_of_a_patient_overtakes_another(server: Sandbox, trouble: b
         assert inversions(server) > 0  # which shows that this can fail
 
 
+@pytest.mark.parametrize("concurrency", [1, 2, 16])
+@pytest.mark.parametrize("shuffled", [False, True])
+async def test_outcomes_in_order_come_to_an_end_however_many_rows_are_held_back(
+    server: Sandbox, shuffled: bool, concurrency: int
+) -> None:
+    rows = rows_for(server, 400, patients=4)
+    if shuffled:
+        one, *others = server.store.add_patients(30)
+        patients = [one, one, *others[:13], *[one] * 10, *others[13:]]
+        rows = [CdtRow(each, {"medication_name": "M"}, key=f"k-{number}") for number, each in enumerate(patients)]
+        server.faults.add(Fault(FaultKind.STALL_AFTER, operation="cdts.create", delay=0.3))
+    options = {**ORDERED, "concurrency": concurrency, "key_field": "external_id"}
+    async with connect(server) as welkin, asyncio.timeout(20):
+        async with bulk.stream_cdt_records(welkin, CDT, rows, ordered=True, **options) as stream:
+            numbers = [outcome.index async for outcome in stream]
+    assert numbers == [*range(len(rows))]
+    assert (stream.report.created, inversions(server)) == (len(rows), 0)
+
+
 async def test_a_source_that_waits_is_in_order_too(server: Sandbox) -> None:
     rows = rows_for(server, 120, patients=3)
 

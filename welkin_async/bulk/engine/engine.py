@@ -625,6 +625,8 @@ class Engine(Generic[RowT, R]):
         """Tell whether pulling has run far enough ahead, of the consumer or of the look-ups."""
         if self._reconciler is not None and self._reconciler.full:
             return True
+        if self._order is not None and self._order.ready:
+            return False  # it was read within the window; the row that the consumer waits for may be this one
         queue = self._queue
         return bool(self.window and queue and self._source.asked - queue.taken >= self.window)
 

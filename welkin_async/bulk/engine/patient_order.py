@@ -48,6 +48,11 @@ class PatientOrder(RowSource[PreparedRow]):
         self._resting: list[asyncio.Future[None]] = []
 
     @property
+    def ready(self) -> bool:
+        """Whether a row that was held back may go, and so is handed out without the source being read."""
+        return bool(self._free)
+
+    @property
     def drained(self) -> bool:
         """Whether it has come to its end, and nothing is left but rows held back, which no worker can wait for."""
         return super().drained and not self._free
