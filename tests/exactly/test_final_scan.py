@@ -15,7 +15,7 @@ from welkin_async.sandbox import Fault, FaultKind, Sandbox
 from welkin_async.sandbox.http.errors import ApiError
 from welkin_async.sandbox.records.texts import projections_text
 
-from .helpers import CDT, FAST, connect, rows_for
+from .helpers import CDT, FAST, connect, keys_of, rows_for
 
 Record = dict[str, Any]
 Projection = Callable[[Record, set[str]], tuple[Record, set[str]]]
@@ -166,6 +166,29 @@ async def test_a_double_that_somebody_else_created_meanwhile_is_named_and_never_
     assert double.reported in double.ids
     assert not stream.report.complete
     assert len(server.store.cdt_records(CDT)) == 41
+
+
+async def test_two_runs_that_remove_doubles_do_not_remove_each_others_records(server: Sandbox) -> None:
+    server.latency = 0.1
+    rows = rows_for(server, 12, patients=2)
+    # The first row of each run proves its keys; the first creates of all others are cut off, with nothing done.
+    server.faults.add(Fault(FaultKind.RESET_BEFORE, operation="cdts.create", after=2, times=24))
+
+    async def one(name: str) -> bulk.Report:
+        async def source() -> AsyncGenerator[bulk.CdtRow, None]:
+            yield bulk.CdtRow(rows[0].patient_id, {"medication_name": name}, key=name)
+            await asyncio.sleep(1.0)
+            for row in rows:
+                yield row
+
+        async with connect(server) as welkin:
+            options: Any = {**QUICK, "settle": 0.5, "final_settle": 1.0, "concurrency": 16, "remove_doubles": True}
+            return await bulk.create_cdt_records(welkin, CDT, source(), **options)
+
+    await asyncio.gather(one("first"), one("second"))
+    held = [record["jsonBody"]["external_id"] for record in server.store.cdt_records(CDT)]
+    assert {*held} == {*keys_of(rows), "first", "second"}
+    assert len(held) == 14 and server.stats.operations["cdts.delete"] > 0
 
 
 async def test_what_a_run_could_not_look_at_the_next_run_with_its_journal_does(server: Sandbox, tmp_path: Path) -> None:

@@ -88,8 +88,9 @@ class CreateOptions(KeyedOptions, total=False):
         single_record: Whether a patient has one record of the CDT, as formations of another kind than ``MULTI_RECORD``
             may mean. It is then found by its patient, whatever its key: a row is ``unchanged`` or a ``conflict`` where
             there is one, an upsert changes it, and a second row of a patient is ``failed``. False by default.
-        remove_doubles: Whether a record that turns out to be there twice is removed where it is equal and unedited;
-            the id that was reported stays. False by default: doubles are named, not touched.
+        remove_doubles: Whether a record that turns out to be there twice is removed where it is equal, unedited and
+            younger than the one that was reported, which stays; an older one may be another run's, and both stay and
+            are named. False by default: doubles are named, not touched.
         check: What to do about rows the CDT's formation does not allow. ``strict``, the default: they are ``failed``
             and never sent. ``warn``: they are sent, and a warning names the field once. ``off``: they are sent,
             and fields are compared without knowing their types.

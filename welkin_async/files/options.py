@@ -325,7 +325,8 @@ class ImportOptions(PatientImportOptions, total=False):
             send keys as they are.
         single_record: Whether a patient has one record of the CDT, which is then found by its patient, whatever its
             key; a second row of a patient is refused. False by default.
-        remove_doubles: Whether records that are there more than once, equal and unedited, are removed.
+        remove_doubles: Whether records that are there more than once are removed, where they are equal, unedited and
+            younger than the one that was reported.
     """
 
     key_field: KeyField | None

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from welkin_async.bulk.clock import seconds_of
 from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.journal.database import LandedRows, UnknownKey
 from welkin_async.bulk.journal.journal import Journal
@@ -292,15 +293,19 @@ class DuplicateScan:
         return not unreported and (duplicate is None or not duplicate.remains)
 
     async def _duplicate(self, unknown: UnknownKey, records: Sequence[Any], *, keep: bool) -> Duplicate:
-        """Take a duplicate down, and remove what repeats the record that stays, to the letter and unedited."""
+        """Take a duplicate down, and remove what repeats the record that stays, to the letter, unedited and later.
+
+        A record that is older than the one reported may have been reported by another run, which removes what is later
+        than its own: were either to remove the other's, the row would be lost.
+        """
         ids, expected = tuple(record.id for record in records), int(not unknown.refused)
         duplicate = Duplicate(unknown.patient, unknown.key, unknown.record_id, ids, tuple(records), expected=expected)
         at = self._take_down(duplicate)
         if keep or not self._remove_doubles:
             return duplicate
-        kept = next((record for record in records if record.id == unknown.record_id), records[0])
+        kept = next((record for record in records if record.id == unknown.record_id), min(records, key=self._age))
         for record in records:
-            if record is not kept and self._keys.repeats(record, kept):
+            if self._age(record) > self._age(kept) and self._keys.repeats(record, kept):
                 try:
                     with contextlib.suppress(NotFoundError):  # somebody else has removed it
                         await self._keys.remove(unknown.patient, record.id)
@@ -310,6 +315,10 @@ class DuplicateScan:
                 duplicate = attrs.evolve(duplicate, removed=(*duplicate.removed, record.id))
                 self.found[at] = duplicate
         return duplicate
+
+    def _age(self, record: Any) -> tuple[float, str]:
+        """Return what orders records by when the server created them, in the same way for every run that sees them."""
+        return seconds_of(self._keys.stamps(record)[0]) or 0.0, record.id
 
     def _take_down(self, duplicate: Duplicate) -> int:
         """Add a duplicate, in place of what was known of its key before, and return where it stands."""
