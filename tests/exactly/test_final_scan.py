@@ -188,7 +188,8 @@ async def test_two_runs_that_remove_doubles_do_not_remove_each_others_records(se
     await asyncio.gather(one("first"), one("second"))
     held = [record["jsonBody"]["external_id"] for record in server.store.cdt_records(CDT)]
     assert {*held} == {*keys_of(rows), "first", "second"}
-    assert len(held) == 14 and server.stats.operations["cdts.delete"] > 0
+    assert len(held) == 14
+    assert server.stats.operations["cdts.delete"] > 0
 
 
 async def test_what_a_run_could_not_look_at_the_next_run_with_its_journal_does(server: Sandbox, tmp_path: Path) -> None:

@@ -64,9 +64,12 @@ async def test_outcomes_in_order_come_to_an_end_however_many_rows_are_held_back(
         rows = [CdtRow(each, {"medication_name": "M"}, key=f"k-{number}") for number, each in enumerate(patients)]
         server.faults.add(Fault(FaultKind.STALL_AFTER, operation="cdts.create", delay=0.3))
     options = {**ORDERED, "concurrency": concurrency, "key_field": "external_id"}
-    async with connect(server) as welkin, asyncio.timeout(20):
-        async with bulk.stream_cdt_records(welkin, CDT, rows, ordered=True, **options) as stream:
-            numbers = [outcome.index async for outcome in stream]
+    async with (
+        connect(server) as welkin,
+        asyncio.timeout(20),
+        bulk.stream_cdt_records(welkin, CDT, rows, ordered=True, **options) as stream,
+    ):
+        numbers = [outcome.index async for outcome in stream]
     assert numbers == [*range(len(rows))]
     assert (stream.report.created, inversions(server)) == (len(rows), 0)
 

@@ -367,7 +367,7 @@ class Transport:
         began = self._clock()
         limited = self.limiter.limited
         try:
-            return await self._admission.enter(began + self._throttle_budget(request))
+            return await self._admission.enter(began + self._throttle_budget(request), ahead=request.ahead)
         except AdmissionTimeout as held:
             retry_after = held.retry_after
         finally:

@@ -233,6 +233,7 @@ class Request:
         verbatim: Whether the last answer is known to have every field of the body as it was sent, to the letter.
         permit: Asked last, on the connection and before the first byte of each attempt, whether it may go out; None
             where it always may.
+        ahead: Whether it goes ahead of those that wait for admission, as it follows from one that has waited.
     """
 
     operation: Operation
@@ -265,6 +266,7 @@ class Request:
     exchange: Exchange | None = None
     differences: tuple[tuple[str, object], ...] = ()
     verbatim: bool = False
+    ahead: bool = False
 
     def page(self, url: URL, number: int) -> Request:
         """Return a request for a page of the same list, with no progress yet.

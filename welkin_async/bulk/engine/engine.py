@@ -400,7 +400,7 @@ class Engine(Generic[RowT, R]):
                 continue
             if worker.request is not None and worker.request.on_wire:
                 worker.request.last = True
-            else:
+            elif self._look is None or worker.row is None or not self._look.end(worker.row):
                 task.cancel()
 
     async def _work(self, worker: WorkerState) -> None:
@@ -559,7 +559,7 @@ class Engine(Generic[RowT, R]):
         try:
             return await look.outcome_of(row, admission)
         except BaseException as failure:
-            await self._break_off(worker, row, failure, sent=row.index in look.changing)
+            await self._break_off(worker, row, failure, sent=look.may_have_changed(row))
             raise
 
     def _cut_off(self, row: PreparedRow, cause: BaseException | None, *, entered: bool = False) -> Outcome[RowT, R]:

@@ -36,7 +36,6 @@ class FirstLook:
 
     Attributes:
         lets_pass: Tells whether it is known at once that a row, of which no journal knows, is to be sent.
-        changing: Positions of rows whose record may be changed by a request that is out.
     """
 
     def __init__(
@@ -55,7 +54,27 @@ class FirstLook:
         self._reconciler = reconciler
         self._scan = scan
         self._adopted_since = adopted_since
-        self.changing: set[int] = set()
+
+    def may_have_changed(self, row: PreparedRow) -> bool:
+        """Tell whether a row's record may be changed by a request that was sent, or is out.
+
+        Args:
+            row: The row, whose look was broken off.
+        """
+        change = None if self._updates is None else self._updates.changing.get(row.index)
+        return change is not None and (change.on_wire or change.unanswered)
+
+    def end(self, row: PreparedRow) -> bool:
+        """Begin no further change; tell whether one of a row is out, whose answer is to be waited for.
+
+        Args:
+            row: The row.
+        """
+        if self._updates is None:
+            return False
+        self._updates.ending = True
+        change = self._updates.changing.get(row.index)
+        return change is not None and change.on_wire
 
     async def outcome_of(self, row: PreparedRow, admission: Admission | None) -> Outcome[Any, Any] | None:
         """Return the outcome of a row that is not to be sent; None of one that is, or is to be looked for in rounds.
@@ -82,10 +101,7 @@ class FirstLook:
         if found.standing is Standing.DOUBLED:
             self._scan.note(row, found.ids)
         elif self._updates is not None and found.standing is Standing.DIFFERENT:
-            self.changing.add(row.index)
-            outcome = await self._updates.carry_out(row, found.ids[0])
-            self.changing.discard(row.index)
-            return outcome
+            return await self._updates.carry_out(row, found.ids[0])
         elif (
             self._updates is None
             and step is AdmissionStep.LOOK

@@ -1,8 +1,8 @@
 """Existing updates: changes a record that is there to what its row asks for.
 
-The API has no version check, and people edit too. So a record is read right before it is changed, what is sent is what
-then differs, and a record that somebody else changed last is a conflict. Between that read and the change is a gap of
-about one round trip in which an edit can be overwritten; nothing can close it from here.
+The API has no version check, and people edit too. So a record is read right before each attempt to change it, what is
+sent is what then differs, and a record that somebody else changed last is a conflict. Between that read and the change
+is a gap of about one round trip in which an edit can be overwritten; nothing can close it from here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from welkin_async.bulk.keys.fresh_write import FreshWrite
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import Server, is_silence
 from welkin_async.bulk.results import Outcome, Status
@@ -46,6 +47,8 @@ class ExistingUpdates:
     Attributes:
         recreate: Whether a record is made again that the journal calls created and that is gone.
         server: Knows whether the server is there; None where nothing does.
+        changing: The changes that are out, or were and are not known to be made or not, by the position of their rows.
+        ending: Whether no further attempt is begun.
     """
 
     def __init__(self, keys: Keys, client: Callable[[], str | None], *, overwrite: bool, recreate: bool) -> None:
@@ -56,6 +59,8 @@ class ExistingUpdates:
         self._own: set[str] = set()  # by whom the server says that this client's own writes are
         self.recreate = recreate
         self.server: Server | None = None
+        self.changing: dict[int, FreshWrite] = {}
+        self.ending = False
 
     def wrote(self, record: Any) -> None:
         """Take note of the answer to a write, which says by whom it was.
@@ -78,55 +83,71 @@ class ExistingUpdates:
             AuthenticationError: the server refused the token.
             SessionError: the session is closed.
         """
-        sent, refusals, unanswered = 0, 0, False
         refused = self._refused.get(row.group)
         if refused is not None and time.monotonic() - refused[0] < _REFUSED_FOR:
             reason = "the server refuses the rows of its patient, while it accepts others"
             return self._ended(row, Status.FAILED, NotSentError(reason, request=refused[1]), record_id, 0)
+        change = self.changing[row.index] = FreshWrite(lambda: self.ending)
+        try:
+            outcome = await self._change(row, record_id, change)
+        except BaseException:
+            if not change.on_wire and not change.unanswered:
+                del self.changing[row.index]
+            raise
+        del self.changing[row.index]
+        return outcome
+
+    async def _change(self, row: PreparedRow, record_id: str, change: FreshWrite) -> Outcome[Any, Any]:
+        """Read a record and change it, over and over while that may help."""
+        refusals = 0
         while True:
+            writing = False
             try:
                 record = await self._keys.read(row.group, record_id)
+                change.read()
                 fields = self._keys.difference(row, record)
-                if not fields and unanswered:  # the change has been made
-                    return Outcome(row.index, row.row, Status.UPDATED, record, None, sent)
+                if not fields and change.unanswered:  # the change has been made
+                    return Outcome(row.index, row.row, Status.UPDATED, record, None, change.attempts)
                 if not fields:
                     return Outcome(row.index, row.row, Status.UNCHANGED, None, None, 0, existing=(record_id,))
                 if not self._overwrite and not self._is_own(record):
                     reason = f"somebody else has changed the record last; it differs in {', '.join(fields)}"
-                    return self._ended(row, Status.CONFLICT, WelkinError(reason), record_id, sent)
-                sent += 1
-                written = await self._keys.write(row.group, record_id, fields)
+                    return self._ended(row, Status.CONFLICT, WelkinError(reason), record_id, change.attempts)
+                writing = True
+                written = await self._keys.write(row.group, record_id, fields, change.permits)
             except AuthenticationError:
                 raise
             except NotFoundError as error:
-                if error.error_codes:
-                    return self._ended(row, Status.GONE, error, record_id, sent)
-                return self._ended(row, Status.FAILED, error, record_id, sent)
+                status = Status.GONE if self._keys.says_gone(error) else Status.FAILED
+                return self._ended(row, status, error, record_id, change.attempts)
             except RequestError as error:
+                pause = change.pause(error) if writing else None
+                if pause is not None:
+                    await asyncio.sleep(pause)
+                    continue
                 refusals += isinstance(error, RateLimitedError)
                 # Refused once more after it could be read meanwhile: the server is there.
-                silent = is_silence(error) and refusals < _MOST_REFUSALS
+                silent = is_silence(error) and refusals < _MOST_REFUSALS and not self.ending
                 if silent and self.server is not None and await self.server.down():
                     await asyncio.sleep(_PAUSE)  # it may be changed twice without harm
-                    unanswered = unanswered or bool(sent)
                     continue
                 if isinstance(error, RateLimitedError):
                     if len(self._refused) >= _REMEMBERED:
                         self._refused.clear()
                     self._refused[row.group] = time.monotonic(), error.request
-                if sent and isinstance(error, RejectedError) and error.after_unknown and not unanswered:
-                    unanswered = True  # an attempt before may have been carried out: the record says
+                if writing and isinstance(error, RejectedError) and error.after_unknown and not change.unanswered:
+                    change.unanswered = True  # an attempt before may have been carried out: the record says
                     continue
-                if unanswered or (sent and not isinstance(error, NotSentError | RejectedError)):
-                    return self._ended(row, Status.UNKNOWN, error, record_id, sent)
+                if change.unanswered:
+                    return self._ended(row, Status.UNKNOWN, error, record_id, change.attempts)
                 status = Status.REJECTED if isinstance(error, RejectedError) else Status.FAILED
-                return self._ended(row, status, error, record_id, sent)
+                return self._ended(row, status, error, record_id, change.attempts)
             except InvalidInputError as error:
-                return self._ended(row, Status.FAILED, error, record_id, sent)
+                return self._ended(row, Status.FAILED, error, record_id, change.attempts)
             self.wrote(written)
             lost = self._keys.difference(row, written)
             altered = tuple(name for name in fields if name in lost)
-            return Outcome(row.index, row.row, Status.UPDATED, written, None, sent, altered=altered)
+            return Outcome(row.index, row.row, Status.UPDATED, written, None, change.attempts, altered=altered)
 
     def _is_own(self, record: Any) -> bool:
         """Tell whether a record's last change is this client's; unknown counts as somebody else's."""

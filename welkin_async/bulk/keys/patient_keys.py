@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from welkin_async.bulk.keys.cdt_keys import MintedKey, canonical, text_or_none
+from welkin_async.bulk.keys.cdt_keys import MintedKey, canonical, says_not_found, text_or_none
 from welkin_async.bulk.rows import PatientRow, PreparedRow
 from welkin_async.errors import InvalidInputError, NotFoundError
 from welkin_async.models.patients import Patient
@@ -224,15 +223,19 @@ class PatientKeys:
         """Read one patient."""
         return await Patients(self._scope).get(id)
 
-    async def write(self, group: str, id: str, fields: Mapping[str, Any]) -> Patient:
-        """Change fields of a patient and return it as the server answers."""
-        return await Patients(self._scope).update(id, fields)
+    def says_gone(self, error: NotFoundError) -> bool:
+        """Tell whether a 404 is the API's own."""
+        return says_not_found(error)
+
+    async def write(self, group: str, id: str, fields: Mapping[str, Any], permit: Callable[[], bool]) -> Patient:
+        """Change fields of a patient, in one attempt, and return it as the server answers."""
+        return await Patients(self._scope.once(permit)).update(id, fields)
 
     def repeats(self, record: Patient, kept: Patient) -> bool:
         """Return False: no patient is ever taken for one that may be removed."""
         return False
 
-    async def remove(self, group: str, id: str) -> None:
+    async def remove(self, group: str, id: str, permit: Callable[[], bool]) -> None:
         """Never do so: a patient is deleted for good, with all that belongs to it.
 
         Raises:
@@ -241,9 +244,16 @@ class PatientKeys:
         raise NotImplementedError
 
     async def _one(self, key: str, type: PatientKeyType) -> list[Patient]:
-        """Look a patient up; the scope sees to it that a 404 is not another request's answer."""
-        with contextlib.suppress(NotFoundError):
+        """Look a patient up; the scope sees to it that a 404 is not another request's answer.
+
+        Raises:
+            RequestError: the look-up failed, also by a 404 that is not the API's own.
+        """
+        try:
             return [await Patients(self._scope).get(key, type=type)]
+        except NotFoundError as error:
+            if not says_not_found(error):
+                raise
         return []
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from welkin_async.bulk.rows import PreparedRow
+from welkin_async.errors import NotFoundError
 from welkin_async.validation.canonical import Forms
 
 
@@ -127,16 +128,20 @@ class Keys(Protocol):
         """Read one record; raises `NotFoundError` where there is none."""
         ...
 
-    async def write(self, group: str, id: str, fields: Mapping[str, Any], /) -> Any:
-        """Change fields of a record and return it as the server answers."""
+    def says_gone(self, error: NotFoundError, /) -> bool:
+        """Tell whether a 404 is the server's own word that a record is not there, and not a gateway's."""
+        ...
+
+    async def write(self, group: str, id: str, fields: Mapping[str, Any], permit: Callable[[], bool], /) -> Any:
+        """Change fields of a record, in one attempt if that is permitted, and return it as the server answers."""
         ...
 
     def repeats(self, record: Any, kept: Any, /) -> bool:
         """Tell whether a record repeats another to the letter and was never edited."""
         ...
 
-    async def remove(self, group: str, id: str, /) -> None:
-        """Delete a record that repeats another."""
+    async def remove(self, group: str, id: str, permit: Callable[[], bool], /) -> None:
+        """Delete a record, in one attempt if that is permitted."""
         ...
 
 

@@ -19,10 +19,11 @@ from welkin_async.bulk.clock import seconds_of
 from welkin_async.bulk.errors import ProofError
 from welkin_async.bulk.journal.database import LandedRows, UnknownKey
 from welkin_async.bulk.journal.journal import Journal
+from welkin_async.bulk.keys.fresh_write import delete_unchanged
 from welkin_async.bulk.keys.protocol import Keys
 from welkin_async.bulk.reconciliation.lookup import Server, group_by_key, is_gone, look
 from welkin_async.bulk.rows import PreparedRow
-from welkin_async.errors import DecodeError, NotFoundError, RateLimitedError, RequestError, WelkinError
+from welkin_async.errors import DecodeError, RateLimitedError, RequestError, WelkinError
 
 _TRIES = 20
 _AHEAD = 100  # keys read at once: a group alone may have thousands, and those of all workers are held
@@ -307,11 +308,14 @@ class DuplicateScan:
         for record in records:
             if self._age(record) > self._age(kept) and self._keys.repeats(record, kept):
                 try:
-                    with contextlib.suppress(NotFoundError):  # somebody else has removed it
-                        await self._keys.remove(unknown.patient, record.id)
+                    deleted = await delete_unchanged(
+                        self._keys, unknown.patient, record.id, lambda now: self._keys.repeats(now, kept)
+                    )
                 except RequestError as error:  # it is there still, and named as that
                     self._fail(error)
                     break
+                if deleted is False:
+                    continue
                 duplicate = attrs.evolve(duplicate, removed=(*duplicate.removed, record.id))
                 self.found[at] = duplicate
         return duplicate

@@ -101,7 +101,7 @@ async def is_gone(keys: Keys, group: str, id: str) -> bool:
     try:
         await keys.read(group, id)
     except NotFoundError as error:
-        return bool(error.error_codes)
+        return keys.says_gone(error)
     except RequestError:
         return False
     return False

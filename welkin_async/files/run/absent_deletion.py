@@ -15,7 +15,8 @@ from pathlib import Path
 import attrs
 
 from welkin_async.bulk.keys.cdt_keys import CdtKeys
-from welkin_async.errors import NotFoundError, RequestError
+from welkin_async.bulk.keys.fresh_write import delete_unchanged
+from welkin_async.errors import RequestError
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile
@@ -131,14 +132,16 @@ class AbsentDeletion:
 
         async def delete(absent: UnexpectedRecord) -> None:
             async with turn:
+                id = absent.record.id
                 try:
-                    await keys.remove(absent.patient, absent.record.id)
-                except NotFoundError:
-                    return  # somebody else has deleted it
+                    deleted = await delete_unchanged(
+                        keys, absent.patient, id, lambda record: keys.stamps(record)[1] == self.planned[id]
+                    )
                 except RequestError:
                     counts.failed += 1
                 else:
-                    counts.deleted += 1
+                    counts.deleted += deleted is True
+                    counts.changed += deleted is False
 
         async with asyncio.TaskGroup() as deletions:
             for each in due:

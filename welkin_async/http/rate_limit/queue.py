@@ -67,12 +67,13 @@ class AdmissionQueue:
             return 0
         return self.limiter.try_acquire(now)
 
-    async def enter(self, deadline: float) -> int:
+    async def enter(self, deadline: float, *, ahead: bool = False) -> int:
         """Wait for the way to be clear.
 
         Args:
             deadline: The moment, on the clock, past which the server's throttling may not hold the request;
                 infinity for no bound. The caller's own rate and concurrency are not bounded by it.
+            ahead: Whether it goes before all that wait.
 
         Returns:
             Its ticket, to be given to `leave`.
@@ -83,7 +84,10 @@ class AdmissionQueue:
         waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if self._over is not None:
             raise self._over()
-        self._waiters.append(waiter)
+        if ahead:
+            self._waiters.appendleft(waiter)
+        else:
+            self._waiters.append(waiter)
         if self.on_wait is not None:
             self.on_wait()
         self._pump()

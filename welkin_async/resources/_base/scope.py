@@ -124,11 +124,12 @@ def _url(base_url: str, path: str, query: str) -> URL:
 
 @attrs.frozen
 class _RoutedSender:
-    """Sends each request over a certain connection, or over a new one."""
+    """Sends each request over a certain connection, or over a new one, or only as long as it is permitted."""
 
     sender: Sender
     fresh: bool = False
     via: Exchange | None = None
+    permit: Callable[[], bool] | None = None
 
     @property
     def stats(self) -> SessionStats:
@@ -138,7 +139,8 @@ class _RoutedSender:
         return self.sender.row_hook(line)
 
     async def send(self, request: Request) -> Answer:
-        request.fresh, request.via = self.fresh, self.via
+        request.fresh, request.via, request.permit = self.fresh, self.via, self.permit
+        request.hand_back = request.ahead = self.permit is not None
         return await self.sender.send(request)
 
 
@@ -226,6 +228,15 @@ class Scope:
             exchange: One whose answer a later one on its connection is to confirm.
         """
         return attrs.evolve(self, sender=lambda: _RoutedSender(self.sender(), via=exchange))
+
+    def once(self, permit: Callable[[], bool]) -> Scope:
+        """Return the same scope for calls that follow from one before: made once, ahead of those that wait.
+
+        Args:
+            permit: Asked before the first byte whether it may still go out; where not, `NotSentError` is raised.
+        """
+        defaults = attrs.evolve(self.defaults, max_attempts=1)
+        return attrs.evolve(self, defaults=defaults, sender=lambda: _RoutedSender(self.sender(), permit=permit))
 
     def request(
         self,
