@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -376,8 +377,15 @@ def test_a_second_record_of_a_patient_is_told_however_the_file_names_the_patient
     patient = local.patient(mrn="M-1")
     who = patient if kind == "ID" else "M-1"
     path = write_csv(folder / "in.csv", ("pid", "medication_name", "key"), [(who, "a", "k0")])
-    fault(local, FaultKind.STALL_BEFORE, delay=1.0)  # somebody else creates the patient's record meanwhile
-    creating = threading.Timer(0.5, lambda: local.record(patient, medication_name="a", external_id="k0"))
+    fault(local, FaultKind.STALL_BEFORE, delay=1.0)
+
+    def create() -> None:
+        """Create the patient's record as somebody else does, while the command's create is stalled."""
+        while local.do(local.server.faults.unmet):
+            time.sleep(0.01)
+        local.record(patient, medication_name="a", external_id="k0")
+
+    creating = threading.Thread(target=create)
     creating.start()
     options = (*OPTIONS, "--key-column", "key", "--single-record", "--patient-type", kind, *QUICK, "--json")
     result = command("import", path, *options)
