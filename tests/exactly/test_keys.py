@@ -103,3 +103,18 @@ def test_a_key_that_the_server_writes_its_own_way_is_not_lost() -> None:
     assert by_guid.changed_fields(sent, {"external_guid": guid, "a": "2"}) == ("a",)
     assert by_guid.changed_fields(sent, {"external_guid": str(uuid4()), "a": "1"}) == ("external_guid",)
     assert by_guid.changed_fields(sent, {"a": "1"}) == ("external_guid",)
+
+
+async def test_a_key_that_begins_as_the_key_space_is_not_taken_for_another_rows(server: Sandbox) -> None:
+    (patient,) = server.store.add_patients(1)
+    rows = [bulk.CdtRow(patient, {"medication_name": name}, key=key) for name, key in (("M", "a"), ("N", "S/a"))]
+    options: dict[str, Any] = {**FAST, "settle": 0.1, "key_space": "S"}
+    async with connect(server) as welkin:
+        await bulk.upsert_cdt_records(welkin, CDT, rows[:1], **options)
+        report = await bulk.upsert_cdt_records(welkin, CDT, rows, **options)
+    assert (report.unchanged, report.created) == (1, 1)
+    held = {
+        record["jsonBody"]["external_id"]: record["jsonBody"]["medication_name"]
+        for record in server.store.cdt_records(CDT)
+    }
+    assert held == {"S/a": "M", "S/S/a": "N"}

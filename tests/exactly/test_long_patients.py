@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from welkin_async import bulk
+from welkin_async.bulk.keys.cdt_keys import CdtKeys
 from welkin_async.sandbox import Sandbox
+from welkin_async.validation.comparison import FieldComparison
 
 from .helpers import CDT, FAST, connect
 
@@ -123,3 +126,30 @@ async def test_an_upsert_finds_what_it_changes_by_keys(server: Sandbox) -> None:
         report = await bulk.upsert_cdt_records(welkin, CDT, rows, **options)
     assert (report.updated, report.created) == (3, 1)
     assert report.lookups <= 7
+
+
+async def test_a_key_with_white_space_at_an_end_is_not_asked_for_as_it_is_compared(server: Sandbox) -> None:
+    honour_filters(server)
+    (patient,) = server.store.add_patients(1)
+    rows = [row(patient, key) for key in ("rx-0 ", "rx-1 ", "rx-2 ")]
+    add_old(server, patient, 1_000)
+    await run(server, rows)
+    add_old(server, patient, OLD, "later")
+    report = await run(server, rows)
+    assert (report.created, report.unchanged, len(server.store.cdt_records(CDT))) == (0, 3, OLD + 1_003)
+
+
+async def test_a_list_from_which_somebody_deletes_meanwhile_is_walked_again(server: Sandbox) -> None:
+    server.latency = 0.05
+    (patient,) = server.store.add_patients(1)
+    add_old(server, patient, 1_300)
+    async with connect(server) as welkin:
+        listing = asyncio.create_task(CdtKeys(welkin.scope, CDT, "external_id", FieldComparison).listing(patient, 0.0))
+        while not server.stats.performed["cdts.list"]:
+            await asyncio.sleep(0.001)
+        table = server.store.sections.cdts.tables[CDT][patient]
+        del table[next(iter(table))]  # what stands behind the first page moves up, and is on neither
+        records = await listing
+    assert records is not None
+    assert {record["external_id"] for record in records} >= {f"old-{number}" for number in range(1, 1_300)}
+    assert server.stats.operations["cdts.list"] >= 4

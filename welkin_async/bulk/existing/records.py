@@ -223,9 +223,10 @@ class ExistingRecords:
         return listed
 
     def _is_sought(self, row: PreparedRow) -> bool:
-        """Tell whether a row is found by asking for its key."""
-        fits = self._filter is not None and row.group in self._long
-        return fits and self._filter is not None and self._filter.fits(self._forms(row))
+        """Tell whether a row is found by asking for its key, which is compared in another form than it is sent."""
+        if self._filter is None or row.group not in self._long:
+            return False
+        return self._filter.fits((*self._forms(row), str(row.fields.get(self._keys.field, ""))))
 
     def _forms(self, row: PreparedRow) -> tuple[str, ...]:
         return (row.key or "", *self._keys.former(row))

@@ -164,6 +164,8 @@ class CdtKeys:
         key = prepared.row.key
         if type(key) is not MintedKey:
             spaced = self.space is not None and prepared.key == f"{self.space}/{key}".strip()
+            # A key that begins as the space does is, as it was without one, another row's with it.
+            spaced = spaced and not str(key).strip().startswith(f"{self.space}/")
             return (self._comparable(key),) if spaced else ()
         if not prepared.own_key and (former := key.former) is not None:
             plain_forms = (str(key),) if self.space is not None else ()
@@ -251,7 +253,9 @@ class CdtKeys:
         """List a patient's records completely.
 
         A walk is complete where it meets the total that its last page states, or shows the same records as the walk
-        before: a total may count what is deleted. An empty page names no patient, and so may be another request's
+        before: a total may count what is deleted. A total that falls from page to page says that something was deleted
+        meanwhile, so that what came after it has moved up and may be on no page: then only another walk tells. An empty
+        page names no patient, and so may be another request's
         answer: it is believed where it states the size that was asked for, which is another in each listing, or where a
         later answer on its connection confirms it, or over a new connection.
 
@@ -332,19 +336,21 @@ class CdtKeys:
         """Walk the pages after the first, and add their records to those by id.
 
         Returns:
-            The total that the last page states, and whether it states the size asked for.
+            The total that the last page states, None where one before it has stated more; and whether it states the
+            size asked for.
         """
         total = first.total
         if may_be_long and total is not None and total > _LONG and await self._can_filter(patient, records.values()):
             raise LongListingError(-(-total // size))
-        pages, answer = first.following, first.answer
+        pages, answer, fell = first.following, first.answer, False
         while pages is not None:
             page = await anext(pages)
             records.update((record.id, record) for record in page.items)
+            fell = fell or (page.total_elements or 0) < (total or 0)
             total, answer = page.total_elements, page.answer
             if page.last:
                 pages = None
-        return total, _states(answer, size)
+        return None if fell else total, _states(answer, size)
 
     async def _can_filter(self, patient: str, records: Iterable[CdtRecord]) -> bool:
         """Tell whether records can be found by their keys; found out with the first long listing that shows keys."""
