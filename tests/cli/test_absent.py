@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +16,7 @@ import pytest
 
 from welkin_async.sandbox import FaultKind
 
-from .conftest import Command, Local, read_ndjson, write_csv, write_ndjson
+from .conftest import Command, Local, environment, read_ndjson, write_csv, write_ndjson
 from .test_existing import HEADER, KEYED, rows_of, summary
 
 SPACED = (*KEYED, "--key-space", "src")
@@ -247,6 +252,46 @@ def test_deletions_that_fail_are_counted(command: Command, local: Local, file: P
     local.fault(FaultKind.STATUS, status=403, operation="cdts.delete", times=2)
     told = summary(command, "upsert", file, *deletion(plan), exit_code=1)
     assert (told["absent"]["deleted"], told["absent"]["failed"], told["outcome"]) == (4, 2, "incomplete")
+
+
+def test_deletions_that_were_made_before_an_interrupt_are_told(command: Command, local: Local, file: Path) -> None:
+    plan = planned(command, file)
+    local.fault(FaultKind.STALL_AFTER, operation="cdts.delete", after=2, delay=20.0, times=None)
+    arguments = ["upsert", str(file), *map(str, deletion(plan)), "--concurrency", "1", "--json"]
+    program = [sys.executable, "-m", "welkin_async.cli", *arguments]
+    with subprocess.Popen(program, env=environment(local.env), stdout=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + 60
+        while local.do(lambda: local.server.stats.performed["cdts.delete"]) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=20)
+    told = json.loads(out)["absent"]
+    assert (run.returncode, told["deleted"], told["failed"], told["kept"]) == (130, 2, 1, 3)
+    assert told["under_way"]
+
+
+def test_what_is_edited_after_its_patient_was_listed_stays(local: Local, file: Path, command: Command) -> None:
+    plan = planned(command, file)
+    local.fault(FaultKind.STATUS, status=429, operation="cdts.delete", retry_after=1)
+
+    def edit() -> None:
+        """Edit every record of the plan once the first deletion was refused."""
+        while not local.do(lambda: local.server.stats.operations["cdts.delete"]):
+            time.sleep(0.005)
+        local.do(edited)
+
+    def edited() -> None:
+        ids = {line["record_ids"][0] for line in read_ndjson(plan)}
+        for record in local.server.store.cdt_records("medication"):
+            if record["id"] in ids:
+                record["jsonBody"] |= {"medication_name": "by a person", "updated_at": "2030-01-01T00:00:00.000Z"}
+
+    person = threading.Thread(target=edit)
+    person.start()
+    told = summary(command, "upsert", file, *deletion(plan), "--concurrency", "1")
+    person.join()
+    assert (told["absent"]["deleted"], told["absent"]["changed"]) == (0, 6)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ class AbsentCounts:
         failed: Records whose deletion was refused or not answered.
         unlisted: Patients who could not be listed, and whose records stay.
         withheld: Why nothing was deleted; None where that was not held back.
+        under_way: Whether it was begun and has not come to its end.
     """
 
     planned: int = 0
@@ -28,16 +29,17 @@ class AbsentCounts:
     failed: int = 0
     unlisted: int = 0
     withheld: str | None = None
+    under_way: bool = False
 
     @property
     def kept(self) -> int:
-        """Records of the plan that are named by the file again, gone, or of another patient."""
+        """Records of the plan that stay, or are gone: as the file names them again, or they were not come to."""
         return self.planned - self.deleted - self.changed - self.failed
 
     @property
     def ended(self) -> bool:
         """Whether all was done that was to be done."""
-        return self.withheld is None and not self.failed and not self.unlisted
+        return self.withheld is None and not self.failed and not self.unlisted and not self.under_way
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values for JSON."""
@@ -51,5 +53,7 @@ class AbsentCounts:
         parts += [f"{whole(self.changed)} were changed since and stay"] if self.changed else []
         parts += [f"{whole(self.failed)} could not be deleted"] if self.failed else []
         parts += [f"{whole(self.unlisted)} patients could not be listed"] if self.unlisted else []
-        parts += [f"{whole(self.kept)} are named by the file, or gone"] if self.kept else []
+        whole_look = not self.unlisted and not self.under_way
+        why = "are named by the file, or gone" if whole_look else "were not come to, are named by the file, or gone"
+        parts += [f"{whole(self.kept)} {why}"] if self.kept else []
         return ", ".join(parts)

@@ -75,10 +75,14 @@ class AbsentDeletion:
     Attributes:
         job: The upsert.
         planned: What `read_plan` has returned.
+        counts: What became of the records that the plan names, up to now.
     """
 
     job: RecordImport
     planned: dict[str, str]
+    counts: AbsentCounts = attrs.field(
+        default=attrs.Factory(lambda self: AbsentCounts(planned=len(self.planned)), takes_self=True), init=False
+    )
 
     def check(self) -> None:
         """Check that the upsert's options go with it.
@@ -90,22 +94,20 @@ class AbsentDeletion:
         if self.job.settings.skip or self.job.settings.limit is not None:
             raise FileError("a file of which rows are left out does not say what is absent")
 
-    async def carry_out(self, welkin: Welkin, opened: OpenedFile) -> AbsentCounts:
-        """Delete what is absent and planned.
+    async def carry_out(self, welkin: Welkin, opened: OpenedFile) -> None:
+        """Delete what is absent and planned, and count it.
 
         Args:
             welkin: An open session.
             opened: The file.
-
-        Returns:
-            What became of the records that the plan names.
 
         Raises:
             OSError: the file cannot be read to its end, or has changed; nothing was deleted.
             UnicodeError: nor decoded; nothing was deleted.
             AuthenticationError: the server refused the token.
         """
-        job, counts = self.job, AbsentCounts(planned=len(self.planned))
+        job, counts = self.job, self.counts
+        counts.under_way = True
         keys, patients = job.keys(welkin), job.patients(welkin)
         assert keys is not None
         assert patients is not None
@@ -117,7 +119,8 @@ class AbsentDeletion:
                     f"the key or the patient of {whole(named.refused)} rows cannot be read, the first in line "
                     f"{named.unreadable}: nothing was deleted"
                 )
-                return counts
+                counts.under_way = False
+                return
             found: list[UnexpectedRecord] = []
             async for each in unexpected_records(
                 keys, named, job.key_space, concurrency=job.settings.concurrency, exactly=False
@@ -137,8 +140,10 @@ class AbsentDeletion:
                     deleted = await delete_unchanged(
                         keys, absent.patient, id, lambda record: keys.stamps(record)[1] == self.planned[id]
                     )
-                except RequestError:
+                except (RequestError, asyncio.CancelledError) as error:
                     counts.failed += 1
+                    if isinstance(error, asyncio.CancelledError):
+                        raise  # it may have been deleted
                 else:
                     counts.deleted += deleted is True
                     counts.changed += deleted is False
@@ -146,7 +151,7 @@ class AbsentDeletion:
         async with asyncio.TaskGroup() as deletions:
             for each in due:
                 deletions.create_task(delete(each))
-        return counts
+        counts.under_way = False
 
     @staticmethod
     async def _has_gone(keys: CdtKeys, named: NamedKeys, key: str) -> bool:

@@ -208,8 +208,9 @@ class FileRun:
         if deletion is None or opened is None or self._stopped or self._error is not None or self.counts.unsent:
             return
         try:
-            self._absent = await until_stopped(deletion.carry_out(welkin, opened), self._stop)
-            self._stopped = self._absent is None
+            self._absent = deletion.counts
+            await until_stopped(deletion.carry_out(welkin, opened), self._stop)
+            self._stopped = deletion.counts.under_way
         except (OSError, UnicodeError, WelkinError) as error:
             self._fail(error, f"nothing, or not all, was deleted: {error}")
 
