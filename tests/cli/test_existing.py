@@ -189,11 +189,42 @@ def test_an_edit_of_somebody_else_is_in_the_review_file(
     local.do(edit)
     plan = summary(command, "upsert", path, *KEYED, "--dry-run", exit_code=1)
     assert (plan["altered"], plan["edited"]) == (1, 1)
+    plan = summary(command, "upsert", path, *KEYED, "--dry-run", "--overwrite")
+    assert (plan["altered"], plan["edited"]) == (1, 1)
     told = summary(command, "upsert", path, *KEYED, exit_code=1)
     assert (told["conflict"], told["unchanged"]) == (1, 9)
     assert "somebody else" in (folder / "in.review.csv").read_text()
     told = summary(command, "upsert", path, *KEYED, "--retry", "--overwrite")
     assert (told["updated"], told["outcome"]) == (1, "complete")
+
+
+def test_a_dry_run_takes_an_author_who_is_not_known_for_somebody_else(
+    command: Command, local: Local, folder: Path, patients: list[str]
+) -> None:
+    path = write_csv(folder / "in.csv", HEADER, rows_of(patients, range(3)))
+    summary(command, "upsert", path, *KEYED)
+
+    def edit() -> None:
+        body = local.server.store.cdt_records("medication")[0]["jsonBody"]
+        body.update(medication_name="by who knows", updated_by=None, updated_by_name=None)
+
+    local.do(edit)
+    plan = summary(command, "upsert", path, *KEYED, "--dry-run", exit_code=1)
+    assert (plan["altered"], plan["edited"]) == (1, 1)
+    assert summary(command, "upsert", path, *KEYED, exit_code=1)["conflict"] == 1
+
+
+def test_of_a_patient_with_a_single_record_a_second_row_is_refused_and_no_fault_of_the_first(
+    command: Command, local: Local, folder: Path, patients: list[str]
+) -> None:
+    path = write_csv(folder / "in.csv", HEADER, rows_of(patients[:1] * 3, range(2)))
+    single = (*KEYED, "--single-record")
+    told = summary(command, "upsert", path, *single, exit_code=1)
+    assert (told["created"], told["failed"] + told["rejected"]) == (1, 1)
+    assert "another row is of the same patient" in (folder / "in.rejects.csv").read_text()
+    for words in (("upsert", path, *single, "--dry-run"), ("verify", path, *COMPARED, "--single-record")):
+        found = summary(command, *words, exit_code=1)
+        assert (found["present"], found["altered"], found["refused"]) == (1, 0, 1)
 
 
 def test_verify_names_each_fault_and_nothing_else(

@@ -40,13 +40,14 @@ def lines(path: str) -> list[Any]:
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.parametrize("noted", [10, 2_000], ids=["noted", "before-the-first-note"])
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 async def test_a_comparison_goes_on_where_it_was_ended(
-    welkin: Welkin, path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+    welkin: Welkin, path: Path, monkeypatch: pytest.MonkeyPatch, end: str, noted: int
 ) -> None:
     whole = await files.verify_records(welkin, path, **WHAT, findings="whole.ndjson")
     assert (whole.present, whole.missing) == (60, 60)
-    monkeypatch.setattr("welkin_async.files.run.findings_file._ROWS", 10)
+    monkeypatch.setattr("welkin_async.files.run.findings_file._ROWS", noted)
     stop, reached = asyncio.Event(), FindingsFile.reached
 
     async def ending(self: FindingsFile, counts: Mapping[str, int]) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 
+import attrs
 from yarl import URL
 
 from welkin_async.bulk.actions.action import BulkOperation
@@ -29,6 +30,7 @@ _MANY = "MULTI_RECORD"  # what every recorded formation says
 _log = logging.getLogger("welkin_async")
 
 _CREATE = BulkOperation(Status.CREATED, CREATE_CDT)
+_CREATE_ONE = attrs.evolve(_CREATE, key_taken="another row is of the same patient, who has one record")
 
 
 class CreateCdt(CdtAction):
@@ -59,7 +61,7 @@ class CreateCdt(CdtAction):
         single_record: bool = False,
     ) -> None:
         name, self._record = cdt_and_record(cdt)
-        super().__init__(scope, name, _CREATE, check=check)
+        super().__init__(scope, name, _CREATE_ONE if single_record else _CREATE, check=check)
         # Each patient's URL is the same but for the id; what is percent-encoded holds no braces.
         self._around_patient = CREATE_CDT.path({**self._scope.params, "patient_id": "{}"}).split("{}")
         self._place_of = lru_cache(maxsize=4096)(self._make_place)

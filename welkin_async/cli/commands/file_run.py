@@ -26,6 +26,7 @@ from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.job import FileJob
 from welkin_async.files.jobs.open_file import open_file
+from welkin_async.files.jobs.upsert_records import RecordUpsert
 from welkin_async.files.readers.file_format import input_paths
 from welkin_async.files.readers.input_file import ending_by_content
 from welkin_async.files.readers.spool import local_file
@@ -149,7 +150,9 @@ def compare(
                 sys.stdout.write(f"{told}\n")
                 for note in report.notes:
                     say(as_options(note))
-                off = report.doubled + report.refused + (report.edited if planned else report.altered + report.missing)
+                overwritten = isinstance(job, RecordUpsert) and job.overwrite
+                left = 0 if overwritten else report.edited
+                off = report.doubled + report.refused + (left if planned else report.altered + report.missing)
                 off += report.unlisted + (0 if planned else report.unexpected)
                 code = max(code, int(bool(off) or report.stopped))
                 if report.stopped:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 import anyio.to_thread
+import attrs
 
 from welkin_async.bulk.actions.create_cdt import CreateCdt
 from welkin_async.bulk.existing.decision import Existing, Standing
 from welkin_async.bulk.existing.records import ExistingRecords
+from welkin_async.bulk.journal.journal import Journal
 from welkin_async.bulk.rows import PreparedRow
-from welkin_async.errors import NotSentError
+from welkin_async.errors import InvalidInputError, NotSentError
 from welkin_async.files.errors import FileError
 from welkin_async.files.jobs.create_records import RecordImport
 from welkin_async.files.jobs.open_file import OpenedFile, open_file
@@ -35,6 +37,8 @@ from welkin_async.files.run.unexpected_records import (
     unexpected_records,
 )
 from welkin_async.session import Welkin
+
+_NO_DIGEST = bytes(8)  # rows are told apart by their positions
 
 _AHEAD = 8  # times the concurrency: how many rows are read ahead of the one that is compared
 _NAMES = {
@@ -85,6 +89,7 @@ class ComparisonRun:
         self._findings = FindingsFile(None, "")
         self._stop = asyncio.Event() if stop is None else stop
         self._rows_done = False
+        self._claims: Journal | None = None
         self.report = ComparisonReport(
             title=f"Comparison with {job.cdt}", file=job.settings.file.name, findings=findings
         )
@@ -165,9 +170,13 @@ class ComparisonRun:
                 before = report.rows
                 async for row in rows:
                     number += 1
-                    if number <= before:
+                    if number <= before and not job.single_record:
                         continue  # an earlier comparison that was ended has been there
                     prepared = action.prepare(number - 1, row)
+                    if job.single_record and prepared.sendable and await self._is_claimed(prepared):
+                        prepared = attrs.evolve(prepared, refusal=InvalidInputError(action.operation.key_taken))
+                    if number <= before:
+                        continue
                     existing.expect(prepared)
                     waiting.append((row, prepared))
                     if len(waiting) > _AHEAD * settings.concurrency:
@@ -176,6 +185,8 @@ class ComparisonRun:
                     await self._judge(existing, *waiting.popleft(), client)
         finally:
             await existing.aclose()
+            if self._claims is not None:
+                await self._claims.aclose()
             report.lookups, report.patients = existing.lookups, existing.groups
             report.notes = tuple(notes)
         await anyio.to_thread.run_sync(self._findings.note, report.counts)
@@ -183,6 +194,15 @@ class ComparisonRun:
         if self._unexpected is not None:
             await self._find_unexpected(welkin, opened, self._unexpected)
         return True
+
+    async def _is_claimed(self, prepared: PreparedRow) -> bool:
+        """Tell whether a row before it is of the same patient, who has one record; its own key says nothing there."""
+        if self._claims is None:
+            self._claims = await Journal.open_private()
+        claim = self._claims.claim(prepared.group.lower(), _NO_DIGEST, prepared.index)
+        if self._claims.behind:
+            await self._claims.flush()
+        return claim != "new"
 
     async def _find_unexpected(self, welkin: Welkin, opened: OpenedFile, status: str) -> None:
         """Find records of the key space that the file does not name, of the patients that it names."""
@@ -234,7 +254,7 @@ class ComparisonRun:
         if status == "altered":
             told["fields"] = list(found.differing)
             author = found.records[0].author
-            if client is not None and author is not None and author != f"API_CLIENT:{client}":
+            if client is None or author != f"API_CLIENT:{client}":  # who is not known counts as somebody else
                 told["edited"] = True
                 self.report.edited += 1
         if reason:

@@ -65,6 +65,8 @@ class FindingsFile:
         except OSError as error:
             raise FileError(f"{self._path} cannot be written: {error.strerror}") from None
         with open(descriptor, "wb") as self._file:
+            if not self.counts:  # whatever ends it from now on, the same comparison goes on
+                self.note({"rows": 0})
             yield
 
     def _recall(self, mark: Path) -> int:
