@@ -122,7 +122,8 @@ async def test_an_answer_without_the_guid_is_not_believed(server: Sandbox, welki
 
 
 async def test_a_guid_that_look_ups_do_not_find_stops_the_import(server: Sandbox, welkin: Welkin) -> None:
-    server.faults.add(Fault(kind=FaultKind.STATUS, status=404, operation="patients.get", times=None))
+    unknown = b'[{"errorCode": "PATIENT_NOT_FOUND"}]'
+    server.faults.add(Fault(kind=FaultKind.STATUS, status=404, body=unknown, operation="patients.get", times=None))
     with pytest.raises(bulk.ProofError):
         await bulk.create_patients(welkin, (row for row in rows(100_000)), concurrency=1, **FAST)
     assert set(guids(server).values()) == {1}

@@ -19,6 +19,7 @@ class JobKind(NamedTuple):
         operations: The API operations that such requests are of.
         unsure: What a report says of rows whose outcome is unknown.
         missing: What is not there where the server answers such a request with 404.
+        unseen: What a report says of rows that were not looked at in the end.
     """
 
     done: str
@@ -26,11 +27,18 @@ class JobKind(NamedTuple):
     operations: frozenset[str]
     unsure: str = "may be on the server"
     missing: str = "the patient"
+    unseen: str = "they may be there twice; the next run looks"
 
 
 CREATE_RECORDS = JobKind("created", "create", frozenset({"cdts.create"}))
 UPSERT_RECORDS = JobKind("created", "write", frozenset({"cdts.create", "cdts.update"}))
-CREATE_PATIENTS = JobKind("created", "create", frozenset({"patients.create"}), missing="what the row is about")
+CREATE_PATIENTS = JobKind(
+    "created",
+    "create",
+    frozenset({"patients.create"}),
+    missing="what the row is about",
+    unseen="they may be there twice; the API shows one of a key: what was sent twice is to be looked for by name",
+)
 CHANGE_RECORDS = JobKind(
     "updated",
     "update",

@@ -241,12 +241,13 @@ class DuplicateScan:
             self.unscanned -= len(reported)
             self._journal.scanned(patient, (), landed)
             return
-        ids, by_key = {record.id for record in records}, group_by_key(records, self._keys)
+        ids = {record.id for record in records}
         doubtful = [
             landed.of(key) for key, id in landed.record_ids.items() if once.get(key) != id and key not in unknown
         ]
         doubtful += unknown.values()
         self.unscanned -= len(reported) - len(doubtful)
+        by_key = group_by_key(records, self._keys, {row.key for row in doubtful})
         done, shown = [], True
         for row in doubtful:
             if not _is_shown(row, ids) and not await is_gone(self._keys, patient, row.record_id or ""):

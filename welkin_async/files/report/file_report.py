@@ -319,7 +319,7 @@ class FileReport:
             ("blank", self.blank, "", "left out"),
             ("conflict", self.conflict, review, "its key is there with something else"),
             ("not sent", self.unsent, "", "the next run sends them"),
-            ("not looked at", self.unswept, "", "they may be there twice; the next run looks"),
+            ("not looked at", self.unswept, "", self.kind.unseen),
         )
         always = ("rejected", "failed", "unknown")
         for label, count, file, what in named:
