@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from welkin_async import AuthenticationError, PermissionDeniedError, Welkin, bulk
+from welkin_async import AuthenticationError, NotFoundError, PermissionDeniedError, Welkin, bulk
 from welkin_async.bulk import CdtRow, JournalError, JournalLockedError, JournalMismatchError, Outcome, Status
 from welkin_async.bulk.journal.journal import Journal
 from welkin_async.http.auth import tokens
@@ -346,20 +346,26 @@ async def test_a_double_that_is_still_there_is_named_by_every_run(
         assert (report.doubled, report.complete) == (0, True)
 
 
-@pytest.mark.parametrize("status", [403, 404])
+OWN_404 = b'[{"errorCode": "DT_RECORD_NOT_FOUND"}]'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [(403, None, PermissionDeniedError), (404, b"<html>no</html>", NotFoundError), (404, OWN_404, None)],
+)
 async def test_a_copy_that_cannot_be_removed_is_named(
-    server: Sandbox, welkin: Welkin, patient: str, status: int
+    server: Sandbox, welkin: Welkin, patient: str, status: int, body: bytes | None, error: type[Exception] | None
 ) -> None:
     source = rows(patient, 20)
     server.faults.add(
         Fault(FaultKind.RESET_LATE, operation="cdts.create", after=10, delay=0.8),
-        Fault(FaultKind.STATUS, status=status, operation="cdts.delete", times=None),
+        Fault(FaultKind.STATUS, status=status, body=body, operation="cdts.delete", times=None),
     )
     options = {**FAST, "final_settle": 1.0, "remove_doubles": True}
     stream = bulk.stream_cdt_records(welkin, CDT, source, **options)
     seen: list[Outcome[Any, Any]] = []
-    gone = status == 404  # somebody else was faster
-    with contextlib.nullcontext() if gone else pytest.raises(PermissionDeniedError):
+    gone = error is None  # somebody else was faster
+    with contextlib.nullcontext() if error is None else pytest.raises(error):
         async with stream:
             await take(stream, seen)
     (double,) = stream.doubles
