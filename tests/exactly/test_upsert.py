@@ -266,8 +266,9 @@ async def test_a_404_that_is_not_the_servers_own_is_believed_of_nothing(server: 
         await upserted(welkin, rows)
         await bulk.upsert_patients(welkin, people, **options)
         held = len(server.store.patients)
-        for operation in ("cdts.list", "cdts.get", "patients.get"):
-            server.faults.add(Fault(FaultKind.STATUS, operation, status=404, times=4, body=body or b""))
+        # Each patient is asked for twice, over a new connection too, and once more when the settle time is over.
+        for operation, times in (("cdts.list", 4), ("cdts.get", 4), ("patients.get", 12)):
+            server.faults.add(Fault(FaultKind.STATUS, operation, status=404, times=times, body=body or b""))
         outcomes, _ = await upserted(welkin, [changed(row) for row in rows], concurrency=1)
         assert bulk.Status.GONE not in {outcome.status for outcome in outcomes}
         report = await bulk.upsert_patients(welkin, people, **options)

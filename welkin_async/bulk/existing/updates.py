@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from welkin_async.bulk.keys.fresh_write import FreshWrite
-from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.keys.protocol import Keys, says_not_found
 from welkin_async.bulk.reconciliation.lookup import Server, is_silence
 from welkin_async.bulk.results import Outcome, Status
 from welkin_async.bulk.rows import PreparedRow
@@ -118,7 +118,7 @@ class ExistingUpdates:
             except AuthenticationError:
                 raise
             except NotFoundError as error:
-                status = Status.GONE if self._keys.says_gone(error) else Status.FAILED
+                status = Status.GONE if says_not_found(error) else Status.FAILED
                 return self._ended(row, status, error, record_id, change.attempts)
             except RequestError as error:
                 pause = change.pause(error) if writing else None

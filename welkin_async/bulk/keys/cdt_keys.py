@@ -11,10 +11,9 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from welkin_async.bulk.keys.key_filter import KeyFilter
-from welkin_async.bulk.keys.protocol import LongListingError
+from welkin_async.bulk.keys.protocol import LongListingError, says_not_found
 from welkin_async.bulk.rows import PreparedRow
 from welkin_async.errors import InvalidInputError, NotFoundError, RequestError
-from welkin_async.http.identities import IDENTITIES
 from welkin_async.models.cdts import SYSTEM_FIELDS, WRITABLE_SYSTEM_FIELDS, CdtRecord
 from welkin_async.resources._base.list_template import FirstPage, ListTemplate
 from welkin_async.resources._base.mixins import Scope
@@ -400,10 +399,6 @@ class CdtKeys:
         """Read one record."""
         return await self._records(self._scope, patient).get(id)
 
-    def says_gone(self, error: NotFoundError) -> bool:
-        """Tell whether a 404 is the server's own word that a record is not there, by the code that is recorded."""
-        return IDENTITIES["cdts.delete"].says_gone(error.errors)
-
     async def write(self, patient: str, id: str, fields: Mapping[str, Any], permit: Callable[[], bool]) -> CdtRecord:
         """Change fields of a record, in one attempt, and return it as the server answers."""
         return await self._records(self._scope.once(permit), patient).update(id, fields)
@@ -422,17 +417,6 @@ def _states(answer: Answer, size: int) -> bool:
 def _is_blank(key: object) -> bool:
     """Tell whether a key is none: blank text, which the server may keep as no value at all."""
     return key is None or (isinstance(key, str) and not key.strip())
-
-
-def says_not_found(error: NotFoundError) -> bool:
-    """Tell whether a 404 is the API's own: each code of such that is recorded says so by its end.
-
-    Not every code is known, such as a patient's; a gateway's own error has none, or another.
-
-    Args:
-        error: The error.
-    """
-    return any((code or "").endswith("_NOT_FOUND") for code in error.error_codes)
 
 
 def text_or_none(value: object) -> str | None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.keys.protocol import Keys, says_not_found
 from welkin_async.errors import (
     AuthenticationError,
     NotFoundError,
@@ -122,6 +122,6 @@ async def delete_unchanged(keys: Keys, group: str, id: str, unchanged: Callable[
             else:
                 return True
     except NotFoundError as error:
-        if keys.says_gone(error):
+        if says_not_found(error):
             return True if deletion.unanswered else None
         raise

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from welkin_async.bulk.keys.cdt_keys import MintedKey, canonical, says_not_found, text_or_none
+from welkin_async.bulk.keys.cdt_keys import MintedKey, canonical, text_or_none
+from welkin_async.bulk.keys.protocol import says_not_found
 from welkin_async.bulk.rows import PatientRow, PreparedRow
 from welkin_async.errors import InvalidInputError, NotFoundError
 from welkin_async.models.patients import Patient
@@ -222,10 +223,6 @@ class PatientKeys:
     async def read(self, group: str, id: str) -> Patient:
         """Read one patient."""
         return await Patients(self._scope).get(id)
-
-    def says_gone(self, error: NotFoundError) -> bool:
-        """Tell whether a 404 is the API's own."""
-        return says_not_found(error)
 
     async def write(self, group: str, id: str, fields: Mapping[str, Any], permit: Callable[[], bool]) -> Patient:
         """Change fields of a patient, in one attempt, and return it as the server answers."""

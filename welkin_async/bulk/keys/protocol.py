@@ -128,10 +128,6 @@ class Keys(Protocol):
         """Read one record; raises `NotFoundError` where there is none."""
         ...
 
-    def says_gone(self, error: NotFoundError, /) -> bool:
-        """Tell whether a 404 is the server's own word that a record is not there, and not a gateway's."""
-        ...
-
     async def write(self, group: str, id: str, fields: Mapping[str, Any], permit: Callable[[], bool], /) -> Any:
         """Change fields of a record, in one attempt if that is permitted, and return it as the server answers."""
         ...
@@ -156,3 +152,14 @@ class Found:
 
     record: Any
     equal: bool
+
+
+def says_not_found(error: NotFoundError) -> bool:
+    """Tell whether a 404 is the API's own: each code of such that is recorded says so by its end.
+
+    Not every code is known, such as a patient's; a gateway's own error has none, or another.
+
+    Args:
+        error: The error.
+    """
+    return any((code or "").endswith("_NOT_FOUND") for code in error.error_codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from welkin_async.bulk.keys.protocol import Keys
+from welkin_async.bulk.keys.protocol import Keys, says_not_found
 from welkin_async.errors import AuthenticationError, NotFoundError, PagingError, RejectedError, RequestError
 from welkin_async.wire.records import detached
 
@@ -101,7 +101,7 @@ async def is_gone(keys: Keys, group: str, id: str) -> bool:
     try:
         await keys.read(group, id)
     except NotFoundError as error:
-        return keys.says_gone(error)
+        return says_not_found(error)
     except RequestError:
         return False
     return False
