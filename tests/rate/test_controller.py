@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from welkin_async.http.rate_limit.controller import RateController
+from welkin_async.http.rate_limit.growth import Growth
 
 LATENCY = 0.02
 CATCH_UP = 0.05
@@ -608,3 +609,9 @@ def test_what_others_are_told_of_refusals_is_what_says_something_about_the_rate(
     session.now += 0.1
     session.refused()
     assert session.controller.throttled == judged + 1
+
+
+@pytest.mark.parametrize("searching", [False, True])
+def test_a_pace_begins_where_it_was_put_and_not_a_rounding_below(searching: bool) -> None:
+    for number in range(1, 2_000):
+        assert Growth(number / 7.0, 30.0, searching=searching, held=True).value >= number / 7.0

@@ -45,7 +45,8 @@ class Growth:
             return self.start * math.exp2(min(steps, 32.0))
         plateau, power = _HELD if self.held else _CUBIC
         dip = math.pow(1.0 - BELOW / plateau, 1.0 / power)  # how far from its plateau the curve begins
-        return float(self.start / BELOW * plateau * (1.0 + (steps * (1.0 + dip) - dip) ** power))
+        grown = self.start / BELOW * plateau * (1.0 + (steps * (1.0 + dip) - dip) ** power)
+        return max(self.start, float(grown))  # which it is but for rounding
 
 
 @attrs.frozen
